@@ -1,0 +1,19 @@
+/** Makes dist: an ES module per entry point for Node, and one minified file for boards. */
+import { rmSync } from "node:fs";
+import { resolve } from "node:path";
+import { entries, external, minified, root, typescript } from "./rollup.shared.js";
+
+rmSync(resolve(root, "dist"), { recursive: true, force: true });
+
+const board = minified("src/client.ts");
+
+export default [
+  {
+    input: entries,
+    // package.json decides which HAL "#hal" is, on the user's machine as here.
+    external: [external, "#hal"],
+    plugins: [typescript()],
+    output: { dir: "dist", format: "es", entryFileNames: "[name].js", chunkFileNames: "shared/[name].js" },
+  },
+  { ...board, output: { ...board.output, file: "dist/board.js" } },
+];

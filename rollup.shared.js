@@ -1,0 +1,91 @@
+/**
+ * What the build and the size report have in common, so that the bytes reported are the bytes shipped: TypeScript
+ * transpiled in memory by the compiler itself, and the minification of a board's bundle.
+ */
+import { readFileSync } from "node:fs";
+import { dirname, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import terser from "@rollup/plugin-terser";
+import ts from "typescript";
+
+export const root = dirname(fileURLToPath(import.meta.url));
+
+/** Entry points of package.json: the file below dist/ without its suffix, and its source. */
+export const entries = {
+  index: "src/index.ts",
+  core: "src/core.ts",
+  client: "src/client.ts",
+  "hal/node": "hal/node.ts",
+  "hal/mock": "hal/mock.ts",
+};
+
+/** Node's own modules stay imports. */
+export const external = /^node:/;
+
+function compilerOptions(target) {
+  const path = resolve(root, "tsconfig.json");
+  const { config, error } = ts.readConfigFile(path, (name) => readFileSync(name, "utf8"));
+  if (error) {
+    throw new Error(ts.flattenDiagnosticMessageText(error.messageText, "\n"));
+  }
+  const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root);
+  return { ...options, noEmit: false, module: ts.ModuleKind.ESNext, target };
+}
+
+/** Strips the types; `./x.js` in an import means `./x.ts` beside it. Types are checked by tsc, not here. */
+export function typescript(target = ts.ScriptTarget.ES2022) {
+  const options = compilerOptions(target);
+  return {
+    name: "typescript",
+    resolveId(specifier, importer) {
+      if (importer?.endsWith(".ts") && /^\.\.?\/.*\.js$/.test(specifier)) {
+        return resolve(dirname(importer), specifier.replace(/\.js$/, ".ts"));
+      }
+      return null;
+    },
+    transform(code, id) {
+      if (!id.endsWith(".ts")) {
+        return null;
+      }
+      const { outputText, diagnostics } = ts.transpileModule(code, {
+        fileName: id,
+        compilerOptions: options,
+        reportDiagnostics: true,
+      });
+      if (diagnostics?.length) {
+        this.error(ts.formatDiagnostics(diagnostics, ts.createCompilerHost(options)));
+      }
+      return { code: outputText, map: null };
+    },
+  };
+}
+
+/** For boards: a syntax of 2020, one scope, and short names for members that begin with `_`, which are private here. */
+export const boardTarget = ts.ScriptTarget.ES2020;
+
+export function minify() {
+  return terser({
+    ecma: 2020,
+    module: true,
+    toplevel: true,
+    compress: { passes: 4, keep_fargs: false, pure_getters: "strict" },
+    mangle: { properties: { regex: /^_/ } },
+    format: { comments: false },
+  });
+}
+
+/** A rollup input and output that make `input` into one minified file. */
+export function minified(input, aliases = {}) {
+  return {
+    input: resolve(root, input),
+    external,
+    plugins: [
+      {
+        name: "aliases",
+        resolveId: (specifier) => (aliases[specifier] ? resolve(root, aliases[specifier]) : null),
+      },
+      typescript(boardTarget),
+    ],
+    output: { format: "es", plugins: [minify()], inlineDynamicImports: true },
+  };
+}
