@@ -1,0 +1,345 @@
+/**
+ * Bytes to packets, MQTT 3.1.1. `Framer` finds packets in a stream cut anywhere; `Decoder` knows those that a broker
+ * sends. Neither knows what a packet is good for, what came before it, or what text is.
+ *
+ * Nothing is allocated: the handler gets numbers, and windows `(bytes, start, end)` that are valid during the call.
+ * Payloads are not gathered, they stream. What precedes a payload (a topic name) or makes up a whole small packet is
+ * taken from the chunk in place where it lies there whole, and gathers in `scratch` where it does not.
+ *
+ * Invariant: however the stream is cut, the handler gets the same calls, apart from where payloads are divided. The
+ * chunk may be a part of `scratch` itself, as long as it begins at `filled` or behind it: bytes gather at the front,
+ * never beyond what was already read.
+ */
+import {
+  BAD_FIELD,
+  BAD_HEADER,
+  BAD_LENGTH,
+  BAD_PACKET_ID,
+  BAD_QOS,
+  BAD_REMAINING_LENGTH,
+  BAD_TOPIC,
+  UNEXPECTED_PACKET,
+} from "./errors.js";
+import {
+  CONNACK,
+  DUP,
+  PINGRESP,
+  PUBACK,
+  PUBCOMP,
+  PUBLISH,
+  PUBREC,
+  PUBREL,
+  QOS_1,
+  QOS_2,
+  RESERVED_FLAGS,
+  SUBACK,
+  SUBSCRIBE,
+  SUBSCRIPTION_FAILURE,
+  UNSUBACK,
+  UNSUBSCRIBE,
+} from "./wire.js";
+
+/** Takes the messages of a stream; the same for either direction. */
+export interface MessageHandler {
+  /**
+   * A PUBLISH begins. Its topic name is `bytes[topicStart..topicEnd)`: not checked but for its length, and an empty
+   * window when it is too long for the scratch area (an empty topic name never gets here).
+   *
+   * @param flags DUP, QoS and RETAIN as in the first byte; the QoS is 0..2
+   * @param packetId 1..65535, or 0 at QoS 0
+   * @param payloadLength bytes of payload that `onPayload` will bring
+   * @param packetLength bytes of the whole packet, header included
+   */
+  onPublish(
+    flags: number,
+    packetId: number,
+    bytes: Uint8Array,
+    topicStart: number,
+    topicEnd: number,
+    payloadLength: number,
+    packetLength: number,
+  ): void;
+  /** The next part of the payload; `owed` bytes are to follow. Called until that is 0: once for an empty payload. */
+  onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void;
+  /** PUBACK, PUBREC, PUBREL, PUBCOMP or UNSUBACK; the packet id is not 0. */
+  onAck(type: number, packetId: number): void;
+}
+
+/** Takes what a broker sends. */
+export interface DecoderHandler extends MessageHandler {
+  onConnack(sessionPresent: boolean, returnCode: number): void;
+  /** SUBACK; its return codes, each 0, 1, 2 or 0x80, are `bytes[start..end)`, at least one. */
+  onSuback(packetId: number, bytes: Uint8Array, start: number, end: number): void;
+  onPingresp(): void;
+}
+
+/** What a decoder is, to those who feed one: also one of another version of the protocol. */
+export interface StreamDecoder {
+  /** Bytes at the front of `scratch` that are in use; the next chunk must not begin before them. */
+  readonly filled: number;
+  /** True inside a packet: its first byte was read, its last was not. */
+  isMidPacket(): boolean;
+  /**
+   * Reads `bytes[start..end)`, calls the handler, and returns how far it read: `end`, or less when `stop` was called.
+   * A negative code of `errors.ts` means that the stream cannot be read on; every later call returns the same.
+   */
+  push(bytes: Uint8Array, start: number, end: number): number;
+  /** For the handler, during `push`: return behind the call that is under way instead of reading on. */
+  stop(): void;
+  /** Forgets everything: the next byte is the first of a stream. */
+  reset(): void;
+}
+
+const AWAIT_TYPE = 0;
+const AWAIT_LENGTH = 1;
+/** A whole packet, or of a PUBLISH what precedes the payload. */
+const AWAIT_BODY = 2;
+const AWAIT_PAYLOAD = 3;
+/** A topic name that is longer than the scratch area passes by. */
+const SKIP_TOPIC = 4;
+
+/** Finds packets in a stream; who extends it says which there are. */
+export abstract class Framer implements StreamDecoder {
+  filled = 0;
+  private readonly _messages: MessageHandler;
+  private readonly _scratch: Uint8Array;
+  private _state = AWAIT_TYPE;
+  /** First byte of the packet. */
+  private _first = 0;
+  /** Bytes still to come: of the packet, then of the payload alone. While the length is read: the length so far. */
+  private _owed = 0;
+  /** How far the next seven bits of the length are to be shifted. */
+  private _shift = 0;
+  /** Bytes of the whole packet, as far as they are known. */
+  private _packetLength = 0;
+  /** Bytes that must lie together before the packet can be read on. */
+  private _need = 0;
+  /** Of a PUBLISH; below 0 while it is not known. */
+  private _topicLength = 0;
+  /** Bytes to be passed over in SKIP_TOPIC. */
+  private _skip = 0;
+  private _stopped = false;
+  /** 0, or the code that every call returns. */
+  private _error = 0;
+
+  /**
+   * @param messages gets the messages
+   * @param scratch where what precedes a payload gathers; the longest topic name that can be told is a few bytes shorter
+   */
+  constructor(messages: MessageHandler, scratch: Uint8Array) {
+    this._messages = messages;
+    this._scratch = scratch;
+  }
+
+  isMidPacket(): boolean {
+    return this._state !== AWAIT_TYPE;
+  }
+
+  stop(): void {
+    this._stopped = true;
+  }
+
+  reset(): void {
+    this._state = AWAIT_TYPE;
+    this._error = 0;
+    this.filled = 0;
+  }
+
+  push(bytes: Uint8Array, start: number, end: number): number {
+    let at = start;
+    this._stopped = false;
+    while (at < end && this._error === 0 && !this._stopped) {
+      switch (this._state) {
+        case AWAIT_TYPE:
+          this._first = bytes[at++];
+          this._owed = 0;
+          this._shift = 0;
+          this._packetLength = 1;
+          this._state = AWAIT_LENGTH;
+          break;
+        case AWAIT_LENGTH: {
+          const byte = bytes[at++];
+          this._owed |= (byte & 127) << this._shift;
+          this._shift += 7;
+          this._packetLength++;
+          if (byte < 128) this._begin();
+          else if (this._shift === 28) this._error = BAD_REMAINING_LENGTH;
+          break;
+        }
+        case AWAIT_BODY:
+          if (this.filled === 0 && end - at >= this._need) {
+            // All there: read it where it lies. A topic length is only looked at; the topic name is to follow it.
+            if (this._topicLength < 0) this._topic(bytes, at);
+            else {
+              at += this._need;
+              this._body(bytes, at - this._need, at);
+            }
+          } else {
+            this._scratch[this.filled++] = bytes[at++];
+            if (this.filled === this._need) {
+              if (this._topicLength < 0) this._topic(this._scratch, 0);
+              else {
+                this.filled = 0;
+                this._body(this._scratch, 0, this._need);
+              }
+            }
+          }
+          break;
+        case AWAIT_PAYLOAD: {
+          const part = end - at < this._owed ? end - at : this._owed;
+          at += part;
+          this._owed -= part;
+          if (this._owed === 0) this._state = AWAIT_TYPE;
+          this._messages.onPayload(bytes, at - part, at, this._owed);
+          break;
+        }
+        default: {
+          const part = end - at < this._skip ? end - at : this._skip;
+          at += part;
+          this._skip -= part;
+          if (this._skip === 0) {
+            this._state = AWAIT_BODY;
+            if (this._need === 0) this._body(bytes, at, at);
+          }
+        }
+      }
+    }
+    return this._error === 0 ? at : this._error;
+  }
+
+  /**
+   * 0 when a packet may begin with `first` and have `length` bytes behind its header, otherwise an error. Type, flags
+   * and QoS were checked. A packet other than PUBLISH is gathered whole, so that it must fit `capacity` bytes.
+   */
+  protected abstract _accepts(first: number, length: number, capacity: number): number;
+
+  /** A packet other than PUBLISH is complete: `bytes[start..end)` is all behind its header. Returns 0 or an error. */
+  protected abstract _packet(first: number, bytes: Uint8Array, start: number, end: number): number;
+
+  /** The header is complete. */
+  private _begin(): void {
+    const first = this._first;
+    const length = this._owed;
+    const isPublish = first >> 4 === PUBLISH;
+    this._packetLength += length;
+    this._error = checkFlags(first);
+    if (this._error === 0) this._error = this._accepts(first, length, this._scratch.length);
+    if (this._error !== 0) return;
+    this._need = isPublish ? 2 : length;
+    this._topicLength = isPublish ? -1 : 0;
+    if (length < this._need) this._error = BAD_LENGTH;
+    else if (length === 0) this._body(this._scratch, 0, 0);
+    else this._state = AWAIT_BODY;
+  }
+
+  /** The first two bytes of a PUBLISH are there: from now on its topic name and packet id are needed beside them. */
+  private _topic(bytes: Uint8Array, at: number): void {
+    const topicLength = (bytes[at] << 8) | bytes[at + 1];
+    const idLength = (this._first & (QOS_1 | QOS_2)) === 0 ? 0 : 2;
+    const need = 2 + topicLength + idLength;
+    this._topicLength = topicLength;
+    this._need = need;
+    this._owed -= need;
+    if (topicLength === 0) this._error = BAD_TOPIC;
+    else if (this._owed < 0) this._error = BAD_LENGTH;
+    else if (need > this._scratch.length) {
+      this._skip = 2 + topicLength - this.filled;
+      this._need = idLength;
+      this._state = SKIP_TOPIC;
+      this.filled = 0;
+    }
+  }
+
+  /** `bytes[start..end)` is a whole packet, or all of a PUBLISH that precedes its payload. */
+  private _body(bytes: Uint8Array, start: number, end: number): void {
+    const first = this._first;
+    if (first >> 4 !== PUBLISH) {
+      this._state = AWAIT_TYPE;
+      this._error = this._packet(first, bytes, start, end);
+      return;
+    }
+    const hasId = (first & (QOS_1 | QOS_2)) !== 0;
+    const topicEnd = hasId ? end - 2 : end;
+    const packetId = hasId ? (bytes[topicEnd] << 8) | bytes[topicEnd + 1] : 0;
+    if (hasId && packetId === 0) {
+      this._error = BAD_PACKET_ID;
+      return;
+    }
+    const topicStart = start + 2 < topicEnd ? start + 2 : topicEnd;
+    const owed = this._owed;
+    this._state = owed === 0 ? AWAIT_TYPE : AWAIT_PAYLOAD;
+    this._messages.onPublish(first & 15, packetId, bytes, topicStart, topicEnd, owed, this._packetLength);
+    if (owed === 0) this._messages.onPayload(bytes, end, end, 0);
+  }
+}
+
+/** Checks type and flags of a first byte: those prescribed, or of PUBLISH a QoS there is [MQTT-2.2.2-2]. */
+function checkFlags(first: number): number {
+  const type = first >> 4;
+  const flags = first & 15;
+  if (type === PUBLISH) {
+    const qos = flags & (QOS_1 | QOS_2);
+    return qos === (QOS_1 | QOS_2) || (qos === 0 && flags >= DUP) ? BAD_QOS : 0;
+  }
+  const prescribed = type === PUBREL || type === SUBSCRIBE || type === UNSUBSCRIBE ? RESERVED_FLAGS : 0;
+  return type === 0 || type === 15 || flags !== prescribed ? BAD_HEADER : 0;
+}
+
+/** Reads the packets that a broker sends to a client. */
+export class Decoder extends Framer {
+  private readonly _handler: DecoderHandler;
+
+  /**
+   * @param handler gets what was read; its methods run inside `push`
+   * @param scratch as for `Framer`; also bounds the count of codes in a SUBACK
+   */
+  constructor(handler: DecoderHandler, scratch: Uint8Array) {
+    super(handler, scratch);
+    this._handler = handler;
+  }
+
+  protected override _accepts(first: number, length: number, capacity: number): number {
+    switch (first >> 4) {
+      case PUBLISH:
+        return 0;
+      case CONNACK:
+      case PUBACK:
+      case PUBREC:
+      case PUBREL:
+      case PUBCOMP:
+      case UNSUBACK:
+        return length === 2 ? 0 : BAD_LENGTH;
+      case SUBACK:
+        return length > 2 && length <= capacity ? 0 : BAD_LENGTH;
+      case PINGRESP:
+        return length === 0 ? 0 : BAD_LENGTH;
+      default:
+        return UNEXPECTED_PACKET;
+    }
+  }
+
+  protected override _packet(first: number, bytes: Uint8Array, start: number, end: number): number {
+    const type = first >> 4;
+    if (type === PINGRESP) {
+      this._handler.onPingresp();
+      return 0;
+    }
+    if (type === CONNACK) {
+      // Flags 7 to 1 are reserved; with a refusal Session Present must be 0 [MQTT-3.2.2-4].
+      if (bytes[start] > 1 || (bytes[start] === 1 && bytes[start + 1] !== 0)) return BAD_FIELD;
+      this._handler.onConnack(bytes[start] === 1, bytes[start + 1]);
+      return 0;
+    }
+    const packetId = (bytes[start] << 8) | bytes[start + 1];
+    if (packetId === 0) return BAD_PACKET_ID;
+    if (type !== SUBACK) {
+      this._handler.onAck(type, packetId);
+      return 0;
+    }
+    for (let at = start + 2; at < end; at++) {
+      if (bytes[at] > 2 && bytes[at] !== SUBSCRIPTION_FAILURE) return BAD_FIELD;
+    }
+    this._handler.onSuback(packetId, bytes, start + 2, end);
+    return 0;
+  }
+}

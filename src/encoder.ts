@@ -1,0 +1,243 @@
+/**
+ * MQTT 3.1.1 packets of a client, written into the caller's buffer. Knows layouts and the order of fields; whether a
+ * value makes sense (a topic without wildcards, a qos of 0..2) is for the caller to check.
+ *
+ * Text becomes bytes by the platform's native conversion, so a length is known only once the bytes are there. Hence
+ * each packet is written body first, behind the smallest header it can have, and sealed: the header goes in front, and
+ * only where characters beyond ASCII made its length field grow does the body move, by `copyWithin`.
+ *
+ * Invariant: a call writes to `out[offset..end)` only, and returns the new offset, or a negative code of `errors.ts`;
+ * on a negative code those bytes are undefined and nothing else has changed.
+ */
+import type { Text } from "../hal/socket.js";
+import { ILL_FORMED, ILL_FORMED_PAYLOAD, NO_ROOM, TOO_LONG } from "./errors.js";
+import {
+  CONNECT,
+  DUP,
+  MAX_FIELD_LENGTH,
+  MAX_REMAINING_LENGTH,
+  PUBLISH,
+  PUBREL,
+  RESERVED_FLAGS,
+  SUBSCRIBE,
+  UNSUBSCRIBE,
+} from "./wire.js";
+
+/** The message that the broker publishes when the connection ends without DISCONNECT (3.1.2.5). */
+export interface Will {
+  topic: string;
+  message: string | Uint8Array;
+  qos: number;
+  retain: boolean;
+}
+
+/** What CONNECT says (3.1). Undefined fields are not sent. */
+export interface ConnectFields {
+  clientId: string;
+  cleanSession: boolean;
+  /** 0..65535; 0: no keep alive. */
+  keepAliveSeconds: number;
+  will: Will | undefined;
+  username: string | undefined;
+  /** Only beside a username [MQTT-3.1.2-22]. */
+  password: string | Uint8Array | undefined;
+}
+
+/** Topic Filters and their requested QoS, in the order of the keys. */
+export type Subscriptions = Record<string, number>;
+
+/** Bytes of a header whose remaining length is `length`: the type, and one to four bytes of length (2.2.3). */
+export function headerLength(length: number): number {
+  return length < 128 ? 2 : length < 16384 ? 3 : length < 2097152 ? 4 : 5;
+}
+
+/** Writes the header and returns the offset behind it. There must be `headerLength(length)` bytes of room. */
+export function writeHeader(out: Uint8Array, offset: number, first: number, length: number): number {
+  out[offset++] = first;
+  let rest = length;
+  while (rest > 127) {
+    out[offset++] = (rest & 127) | 128;
+    rest >>= 7;
+  }
+  out[offset++] = rest;
+  return offset;
+}
+
+/**
+ * Puts the header in front of the body that ends at `at`, where `body` is where it began: `headerLength` of a length
+ * that the body was known to have at least, behind `offset`. Passes a negative `at` on.
+ */
+export function seal(out: Uint8Array, offset: number, body: number, at: number, end: number, first: number): number {
+  if (at < 0) return at;
+  const length = at - body;
+  if (length > MAX_REMAINING_LENGTH) return TOO_LONG;
+  const start = offset + headerLength(length);
+  if (start !== body) {
+    if (start + length > end) return NO_ROOM;
+    out.copyWithin(start, body, at);
+  }
+  writeHeader(out, offset, first, length);
+  return start + length;
+}
+
+/** Writes a two-byte number. Passes a negative `at` on. */
+export function writeUint16(out: Uint8Array, at: number, end: number, value: number): number {
+  if (at < 0) return at;
+  if (at + 2 > end) return NO_ROOM;
+  out[at] = value >> 8;
+  out[at + 1] = value & 255;
+  return at + 2;
+}
+
+/** Writes a string or bytes as they are, without a length in front. Passes a negative `at` on. */
+export function writeBytes(text: Text, out: Uint8Array, at: number, end: number, value: string | Uint8Array): number {
+  if (at < 0) return at;
+  if (typeof value === "string") return text.encode(value, out, at, end);
+  if (at + value.length > end) return NO_ROOM;
+  out.set(value, at);
+  return at + value.length;
+}
+
+/** Writes a string or bytes with two bytes of length in front (1.5.3). Passes a negative `at` on. */
+export function writeField(text: Text, out: Uint8Array, at: number, end: number, value: string | Uint8Array): number {
+  if (at < 0) return at;
+  if (at + 2 > end) return NO_ROOM;
+  const behind = writeBytes(text, out, at + 2, end, value);
+  if (behind < 0) return behind;
+  const length = behind - at - 2;
+  if (length > MAX_FIELD_LENGTH) return TOO_LONG;
+  writeUint16(out, at, end, length);
+  return behind;
+}
+
+/** Encodes the packets that a client sends. Keeps nothing between calls. */
+export class Encoder {
+  private readonly _text: Text;
+
+  /** @param text the platform's conversion of strings */
+  constructor(text: Text) {
+    this._text = text;
+  }
+
+  /** CONNECT with protocol name `MQTT`, level 4 (3.1). */
+  connect(out: Uint8Array, offset: number, end: number, fields: ConnectFields): number {
+    const text = this._text;
+    const will = fields.will;
+    const body = offset + headerLength(10);
+    let flags = fields.cleanSession ? 2 : 0;
+    if (will !== undefined) flags |= 4 | (will.qos << 3) | (will.retain ? 32 : 0);
+    if (fields.username !== undefined) flags |= 128;
+    if (fields.password !== undefined) flags |= 64;
+    let at = writeField(text, out, body, end, "MQTT");
+    at = writeUint16(out, at, end, (4 << 8) | flags);
+    at = writeUint16(out, at, end, fields.keepAliveSeconds);
+    // The order is prescribed [MQTT-3.1.3-1].
+    at = writeField(text, out, at, end, fields.clientId);
+    if (will !== undefined) {
+      at = writeField(text, out, at, end, will.topic);
+      at = writeField(text, out, at, end, will.message);
+    }
+    if (fields.username !== undefined) at = writeField(text, out, at, end, fields.username);
+    if (fields.password !== undefined) at = writeField(text, out, at, end, fields.password);
+    return seal(out, offset, body, at, end, CONNECT << 4);
+  }
+
+  /**
+   * PUBLISH (3.3). A payload is copied as it is; a string becomes UTF-8.
+   *
+   * @param flags DUP, QoS and RETAIN as in the first byte
+   * @param packetId 1..65535, or 0 at QoS 0
+   */
+  publish(
+    out: Uint8Array,
+    offset: number,
+    end: number,
+    flags: number,
+    packetId: number,
+    topic: string,
+    payload: string | Uint8Array,
+  ): number {
+    const text = this._text;
+    const idLength = packetId === 0 ? 0 : 2;
+    // A string has at least as many bytes as it has UTF-16 code units.
+    const body = offset + headerLength(2 + topic.length + idLength + payload.length);
+    let at = writeField(text, out, body, end, topic);
+    if (at < 0) return at;
+    if (packetId !== 0) at = writeUint16(out, at, end, packetId);
+    at = writeBytes(text, out, at, end, payload);
+    if (at === ILL_FORMED) return ILL_FORMED_PAYLOAD;
+    return seal(out, offset, body, at, end, (PUBLISH << 4) | flags);
+  }
+
+  /** SUBSCRIBE (3.8), all filters in one packet. There must be at least one [MQTT-3.8.3-3]. */
+  subscribe(out: Uint8Array, offset: number, end: number, packetId: number, filters: Subscriptions): number {
+    return this._filters(out, offset, end, SUBSCRIBE, packetId, filters);
+  }
+
+  /** UNSUBSCRIBE (3.10) of the filters; the values do not matter. There must be at least one [MQTT-3.10.3-2]. */
+  unsubscribe(
+    out: Uint8Array,
+    offset: number,
+    end: number,
+    packetId: number,
+    filters: Record<string, unknown>,
+  ): number {
+    return this._filters(out, offset, end, UNSUBSCRIBE, packetId, filters);
+  }
+
+  /** PUBACK, PUBREC, PUBREL or PUBCOMP: four bytes (3.4 to 3.7). */
+  ack(out: Uint8Array, offset: number, end: number, type: number, packetId: number): number {
+    return this._short(out, offset, end, type, packetId);
+  }
+
+  /** PINGREQ or DISCONNECT: two bytes (3.12, 3.14). */
+  empty(out: Uint8Array, offset: number, end: number, type: number): number {
+    return this._short(out, offset, end, type, 0);
+  }
+
+  /** Count of Topic Filters in the SUBSCRIBE at `out[offset..end)`: its SUBACK has as many codes (3.9.3). */
+  filterCount(out: Uint8Array, offset: number, end: number): number {
+    let at = offset + 1;
+    while (out[at] > 127) at++;
+    at += 3;
+    let count = 0;
+    while (at < end) {
+      at += 3 + ((out[at] << 8) | out[at + 1]);
+      count++;
+    }
+    return count;
+  }
+
+  /** Sets DUP in a PUBLISH that was written to `out` at `offset` [MQTT-3.3.1-1]. */
+  markDup(out: Uint8Array, offset: number): void {
+    out[offset] |= DUP;
+  }
+
+  private _short(out: Uint8Array, offset: number, end: number, type: number, packetId: number): number {
+    const length = packetId === 0 ? 0 : 2;
+    if (offset + 2 + length > end) return NO_ROOM;
+    const at = writeHeader(out, offset, (type << 4) | (type === PUBREL ? RESERVED_FLAGS : 0), length);
+    return length === 0 ? at : writeUint16(out, at, end, packetId);
+  }
+
+  private _filters(
+    out: Uint8Array,
+    offset: number,
+    end: number,
+    type: number,
+    packetId: number,
+    filters: Record<string, unknown>,
+  ): number {
+    const body = offset + headerLength(2);
+    let at = writeUint16(out, body, end, packetId);
+    for (const filter in filters) {
+      at = writeField(this._text, out, at, end, filter);
+      if (at < 0) return at;
+      if (type === SUBSCRIBE) {
+        if (at === end) return NO_ROOM;
+        out[at++] = filters[filter] as number;
+      }
+    }
+    return seal(out, offset, body, at, end, (type << 4) | RESERVED_FLAGS);
+  }
+}
