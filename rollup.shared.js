@@ -29,7 +29,8 @@ function compilerOptions(target) {
     throw new Error(ts.flattenDiagnosticMessageText(error.messageText, "\n"));
   }
   const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, root);
-  return { ...options, noEmit: false, module: ts.ModuleKind.ESNext, target };
+  const module = { module: ts.ModuleKind.ESNext, moduleResolution: ts.ModuleResolutionKind.Bundler };
+  return { ...options, ...module, noEmit: false, target };
 }
 
 /** Strips the types; `./x.js` in an import means `./x.ts` beside it. Types are checked by tsc, not here. */

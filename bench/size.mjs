@@ -1,0 +1,127 @@
+/**
+ * Bytes of each entry point, bundled and minified the way a board's file is, with everything it imports.
+ *
+ *     npm run size               prints the table
+ *     npm run size -- --check    fails when an entry is larger than bench/size.json says, or README.md says otherwise
+ *     npm run size -- --update   writes the numbers to bench/size.json and README.md
+ */
+import { readFileSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { gzipSync } from "node:zlib";
+import { rollup } from "rollup";
+import { minified, root } from "../rollup.shared.js";
+
+const BUDGET = resolve(root, "bench/size.json");
+const README = resolve(root, "README.md");
+const BLOCK = /(<!-- size -->\n)[^]*?(\n?<!-- \/size -->)/;
+
+/** zlib differs a little between Node versions and processors. */
+const GZIP_TOLERANCE = 1.01;
+
+const ENTRIES = [
+  ["mcu-mqtt", "src/index.ts"],
+  ["mcu-mqtt/client", "src/client.ts"],
+  ["mcu-mqtt/core", "src/core.ts"],
+  ["mcu-mqtt/hal/node", "hal/node.ts"],
+  ["mcu-mqtt/hal/mock", "hal/mock.ts"],
+];
+
+const CONTENTS = {
+  "mcu-mqtt": "client and Node's HAL",
+  "mcu-mqtt/client": "client without a HAL: what a board loads",
+  "mcu-mqtt/core": "codec in both directions, session",
+  "mcu-mqtt/hal/node": "Node's HAL",
+  "mcu-mqtt/hal/mock": "mock, for tests",
+};
+
+async function measure(input) {
+  const { output, ...options } = minified(input, { "#hal": "hal/node.ts" });
+  const bundle = await rollup(options);
+  try {
+    const result = await bundle.generate(output);
+    const code = Buffer.from(result.output[0].code);
+    return { minified: code.length, gzip: gzipSync(code, { level: 9 }).length };
+  } finally {
+    await bundle.close();
+  }
+}
+
+function table(sizes) {
+  const digits = (count) => count.toLocaleString("en-US");
+  const rows = Object.entries(sizes).map(
+    ([name, size]) => `| \`${name}\` | ${CONTENTS[name]} | ${digits(size.minified)} | ${digits(size.gzip)} |`,
+  );
+  return ["| entry point | contents | minified, bytes | gzip, bytes |", "|---|---|--:|--:|", ...rows].join("\n");
+}
+
+function read(path) {
+  try {
+    return readFileSync(path, "utf8");
+  } catch (error) {
+    if (error.code === "ENOENT") {
+      return undefined;
+    }
+    throw error;
+  }
+}
+
+/** What keeps the numbers from being accepted, as sentences. */
+function complaints(sizes) {
+  const budget = JSON.parse(read(BUDGET) ?? "{}");
+  const found = [];
+  for (const [name, size] of Object.entries(sizes)) {
+    const allowed = budget[name];
+    if (!allowed) {
+      found.push(`${name} has no budget.`);
+      continue;
+    }
+    if (size.minified > allowed.minified) {
+      found.push(`${name} is ${size.minified} bytes minified, ${size.minified - allowed.minified} over its budget.`);
+    }
+    if (size.gzip > allowed.gzip * GZIP_TOLERANCE) {
+      found.push(`${name} is ${size.gzip} bytes gzipped, ${size.gzip - allowed.gzip} over its budget.`);
+    }
+  }
+  const written = BLOCK.exec(read(README) ?? "");
+  if (written && !written[0].includes(table(budget))) {
+    found.push("README.md has other numbers than bench/size.json.");
+  }
+  return found;
+}
+
+function update(sizes) {
+  writeFileSync(BUDGET, `${JSON.stringify(sizes, null, 2)}\n`);
+  const readme = read(README) ?? "";
+  if (BLOCK.test(readme)) {
+    writeFileSync(README, readme.replace(BLOCK, (_all, before, after) => before + table(sizes) + after));
+  } else {
+    console.error("README.md has no <!-- size --> ... <!-- /size --> block, and was left as it is.");
+  }
+}
+
+const known = ["--check", "--update"];
+const unknown = process.argv.slice(2).filter((option) => !known.includes(option));
+if (unknown.length > 0) {
+  console.error(`size: unknown option ${unknown[0]}; there are ${known.join(" and ")}`);
+  process.exit(2);
+}
+
+const sizes = {};
+for (const [name, input] of ENTRIES) {
+  sizes[name] = await measure(input);
+}
+console.log(table(sizes));
+
+if (process.argv.includes("--update")) {
+  update(sizes);
+}
+if (process.argv.includes("--check")) {
+  const found = complaints(sizes);
+  for (const complaint of found) {
+    console.error(complaint);
+  }
+  if (found.length > 0) {
+    console.error('Make it smaller, or accept the growth with "npm run size -- --update" and say why in the commit.');
+    process.exitCode = 1;
+  }
+}

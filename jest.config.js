@@ -1,0 +1,21 @@
+/** Jest runs the sources as real ES modules: types stripped by ts-jest, checked by `npm run typecheck`. */
+export default {
+  testEnvironment: "node",
+  roots: ["<rootDir>/test"],
+  testMatch: ["**/*.test.ts"],
+  extensionsToTreatAsEsm: [".ts"],
+  transform: {
+    "\\.ts$": ["ts-jest", { useESM: true, tsconfig: "<rootDir>/tsconfig.json", diagnostics: false }],
+  },
+  moduleNameMapper: {
+    // As "paths" in tsconfig.json.
+    "^mcu-mqtt$": "<rootDir>/src/index.ts",
+    "^mcu-mqtt/(core|client)$": "<rootDir>/src/$1.ts",
+    "^mcu-mqtt/hal/(node|mock)$": "<rootDir>/hal/$1.ts",
+    "^#hal$": "<rootDir>/hal/node.ts",
+    "^#device$": "<rootDir>/examples/device-node.ts",
+    // TypeScript's convention: "./x.js" is written, "./x.ts" is there. Packages have the former.
+    "^(\\.{1,2}/.*)\\.js$": ["$1.js", "$1.ts"],
+  },
+  reporters: ["default", "<rootDir>/test/support/skipped-reporter.js"],
+};

@@ -1,0 +1,302 @@
+/**
+ * The package as its users get it: packed, installed in an empty project elsewhere without a network, used from
+ * JavaScript and TypeScript. Works on a copy of the sources, so that a dist folder here is neither needed nor touched.
+ */
+import { spawnSync } from "node:child_process";
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync } from "node:fs";
+import { rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join, relative, resolve, sep } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
+import { parse } from "acorn";
+
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+const LEFT_BEHIND = [".git", "node_modules", "dist", "coverage"];
+const BUILD_MS = 180_000;
+const RUN_MS = 60_000;
+
+interface Manifest {
+  exports: Record<string, string | Record<string, string>>;
+  imports: Record<string, string | Record<string, string>>;
+  dependencies?: object;
+  optionalDependencies?: object;
+  peerDependencies?: object;
+  bundleDependencies?: object;
+}
+
+let folder = "";
+let source = "";
+let consumer = "";
+let installed = "";
+
+function run(command: string, args: string[], cwd: string): string {
+  // npm sets variables for the scripts it runs, which would point an npm inside a test back to this checkout.
+  const env = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)));
+  const shell = process.platform === "win32" && command === "npm";
+  const result = spawnSync(command, args, { cwd, env, shell, encoding: "utf8" });
+  if (result.error) {
+    throw result.error;
+  }
+  if (result.status !== 0) {
+    throw new Error(`${command} ${args.join(" ")}: status ${String(result.status)}\n${result.stdout}${result.stderr}`);
+  }
+  return result.stdout;
+}
+
+/** Runs a module in a Node process of its own and returns what it printed. */
+function runModule(code: string, cwd: string): string {
+  return run(process.execPath, ["--input-type=module", "--eval", code], cwd);
+}
+
+function readJson<T>(path: string): T {
+  return JSON.parse(readFileSync(path, "utf8")) as T;
+}
+
+/** Paths of all files below `top`, relative to it, with "/". */
+function filesBelow(top: string): string[] {
+  return readdirSync(top, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(top, join(entry.parentPath, entry.name)).split(sep).join("/"))
+    .sort();
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "mcu-mqtt-package-"));
+  source = join(folder, "source");
+  consumer = join(folder, "consumer");
+  installed = join(consumer, "node_modules", "mcu-mqtt");
+  cpSync(ROOT, source, {
+    recursive: true,
+    filter: (path) => !LEFT_BEHIND.includes(relative(ROOT, path).split(sep)[0] ?? ""),
+  });
+  symlinkSync(join(ROOT, "node_modules"), join(source, "node_modules"), "junction");
+  run("npm", ["pack", "--pack-destination", ".."], source);
+  const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz")) ?? "";
+  mkdirSync(consumer);
+  writeFileSync(join(consumer, "package.json"), JSON.stringify({ name: "consumer", private: true }));
+  run("npm", ["install", "--offline", "--no-audit", "--no-fund", `../${tarball}`], consumer);
+}, BUILD_MS);
+
+afterAll(() => {
+  if (folder) {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+describe("the packed package", () => {
+  it("has dist and the documents, neither sources nor the Moddable manifest", () => {
+    const tops = new Set(filesBelow(installed).map((path) => path.split("/")[0]));
+    const allowed = ["CHANGELOG.md", "LICENSE", "README.md", "dist", "package.json"];
+    expect([...tops].filter((top) => !allowed.includes(top ?? ""))).toEqual([]);
+    expect(tops).toContain("dist");
+    expect(tops).toContain("LICENSE");
+    expect(existsSync(join(installed, "manifest.json"))).toBe(false);
+  });
+
+  it("depends on nothing", () => {
+    const manifest = readJson<Manifest>(join(installed, "package.json"));
+    expect(manifest.dependencies ?? {}).toEqual({});
+    expect(manifest.optionalDependencies ?? {}).toEqual({});
+    expect(manifest.peerDependencies ?? {}).toEqual({});
+    expect(manifest.bundleDependencies ?? []).toEqual([]);
+    expect(readdirSync(join(consumer, "node_modules")).filter((name) => !name.startsWith("."))).toEqual(["mcu-mqtt"]);
+  });
+
+  it("names every entry point, without wildcards, types first, each file there", () => {
+    const manifest = readJson<Manifest>(join(installed, "package.json"));
+    expect(Object.keys(manifest.exports)).toEqual([
+      ".",
+      "./core",
+      "./client",
+      "./hal/node",
+      "./hal/mock",
+      "./package.json",
+    ]);
+    for (const [name, conditions] of Object.entries(manifest.exports)) {
+      const targets = typeof conditions === "string" ? [conditions] : Object.values(conditions);
+      if (typeof conditions === "object") {
+        expect([name, Object.keys(conditions)[0]]).toEqual([name, "types"]);
+        expect([name, Object.keys(conditions).at(-1)]).toEqual([name, "default"]);
+      }
+      for (const target of targets) {
+        expect(target).not.toContain("*");
+        expect([target, existsSync(join(installed, target))]).toEqual([target, true]);
+      }
+    }
+  });
+});
+
+describe("from JavaScript", () => {
+  it("imports every entry point", () => {
+    const printed = runModule(
+      `const shape = {};
+      for (const name of ["", "/core", "/client", "/hal/node", "/hal/mock"]) {
+        const module = await import("mcu-mqtt" + name);
+        shape[name] = Object.fromEntries(Object.keys(module).map((key) => [key, typeof module[key]]));
+      }
+      const { default: mqtt } = await import("mcu-mqtt");
+      shape.mqtt = { Client: typeof mqtt.Client, CONNACK_ACCEPTED: mqtt.CONNACK_ACCEPTED };
+      console.log(JSON.stringify(shape));`,
+      consumer,
+    );
+    const shape = JSON.parse(printed) as Record<string, object>;
+    expect(shape[""]).toMatchObject({ default: "object" });
+    expect(shape["mqtt"]).toEqual({ Client: "function", CONNACK_ACCEPTED: 0 });
+    expect(shape["/client"]).toMatchObject({ createMqtt: "function" });
+    expect(shape["/hal/node"]).toMatchObject({ default: "object" });
+    expect(Object.keys(shape["/core"] ?? {})).not.toEqual([]);
+    expect(Object.keys(shape["/hal/mock"] ?? {})).not.toEqual([]);
+  }, RUN_MS);
+
+  it("refuses what is not an entry point", () => {
+    const attempt = `import("mcu-mqtt/dist/board.js").catch((error) => console.log(error.code))`;
+    expect(runModule(attempt, consumer).trim()).toBe("ERR_PACKAGE_PATH_NOT_EXPORTED");
+  }, RUN_MS);
+
+  it("reaches the network through Node's HAL, and the program ends by itself", () => {
+    const printed = runModule(
+      `import { createServer } from "node:net";
+      import { once } from "node:events";
+      import mqtt from "mcu-mqtt";
+      const server = createServer().listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const { port } = server.address();
+      server.close();
+      await once(server, "close");
+      const m = mqtt.Client("packed", 60);
+      m.connect("127.0.0.1", port, 0, () => console.log("connected"), (client, reason) => {
+        console.log(client === m, reason === mqtt.CONN_FAIL_SERVER_NOT_FOUND);
+      });`,
+      consumer,
+    );
+    expect(printed.trim()).toBe("true true");
+  }, RUN_MS);
+});
+
+describe("from TypeScript", () => {
+  const program = `
+    import mqtt from "mcu-mqtt";
+    import * as core from "mcu-mqtt/core";
+    import { createMqtt } from "mcu-mqtt/client";
+    import hal from "mcu-mqtt/hal/node";
+    import * as mock from "mcu-mqtt/hal/mock";
+
+    export const own = createMqtt(hal);
+    export const accepted: 0 = mqtt.CONNACK_ACCEPTED;
+    export const m = mqtt.Client("typed", 60);
+    export const started: boolean = m.connect("localhost", 1883, 0, (client) => {
+      const queued: boolean = client.publish("/topic", "hello", 1, 0);
+      return queued;
+    }, (client, reason) => {
+      const code: number = reason;
+      client.close();
+      return code;
+    });
+    m.on("message", (client, topic, data) => {
+      const text: string = topic;
+      return [client, text, data];
+    });
+    export type Core = typeof core;
+    export type Mock = typeof mock;
+
+    // @ts-expect-error: no such event
+    m.on("mesage", () => {});
+    // @ts-expect-error: topic and payload in the wrong place
+    m.publish({}, 1, "0");
+    // @ts-expect-error: the HAL is needed
+    createMqtt();
+  `;
+
+  it.each([
+    ["nodenext", { module: "nodenext", moduleResolution: "nodenext" }],
+    ["bundler", { module: "esnext", moduleResolution: "bundler" }],
+  ])("type checks with moduleResolution %s, declarations included, without Node's types", (name, options) => {
+    const project = join(consumer, name);
+    mkdirSync(project, { recursive: true });
+    writeFileSync(join(project, "package.json"), JSON.stringify({ type: "module" }));
+    writeFileSync(join(project, "program.ts"), program);
+    const compilerOptions = {
+      ...options,
+      target: "es2022",
+      lib: ["es2022"],
+      types: [],
+      strict: true,
+      noEmit: true,
+      skipLibCheck: false,
+    };
+    writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions, files: ["program.ts"] }));
+    const tsc = join(ROOT, "node_modules", "typescript", "bin", "tsc");
+    expect(run(process.execPath, [tsc, "-p", "."], project)).toBe("");
+  }, RUN_MS);
+});
+
+describe("the board's file", () => {
+  interface Bundle {
+    code: string;
+    /** Source file, relative to the root -> its bytes in the bundle. */
+    modules: Record<string, number>;
+  }
+  let bundle: Bundle;
+  let packed = "";
+
+  beforeAll(() => {
+    packed = readFileSync(join(installed, "dist", "board.js"), "utf8");
+    const printed = runModule(
+      `import { relative, sep } from "node:path";
+      import { rollup } from "rollup";
+      import { minified, root } from "./rollup.shared.js";
+      const { output, ...options } = minified("src/client.ts");
+      const [chunk] = (await (await rollup(options)).generate(output)).output;
+      const modules = Object.fromEntries(Object.entries(chunk.modules).map(
+        ([id, module]) => [relative(root, id).split(sep).join("/"), module.renderedLength]));
+      console.log(JSON.stringify({ code: chunk.code, modules }));`,
+      source,
+    );
+    bundle = JSON.parse(printed) as Bundle;
+  }, RUN_MS);
+
+  it("imports nothing and is a module of ECMAScript 2020", () => {
+    const types = parse(packed, { ecmaVersion: 2020, sourceType: "module" }).body.map((statement) => statement.type);
+    expect(types).not.toContain("ImportDeclaration");
+    expect(types).not.toContain("ExportAllDeclaration");
+    expect(packed).not.toMatch(/\bimport\b|\brequire\b/);
+  });
+
+  it("has no byte of the broker's direction, of a HAL or of the mock", () => {
+    // What is known of the bundle holds for the packed file, since they are the same.
+    expect(packed.trim()).toBe(bundle.code.trim());
+    const contents = Object.keys(bundle.modules).filter((path) => bundle.modules[path] !== 0);
+    expect(contents).toContain("src/client.ts");
+    expect(contents.filter((path) => /server/.test(path) || !path.startsWith("src/"))).toEqual([]);
+    expect(existsSync(join(source, "src", "server-codec.ts"))).toBe(true);
+  });
+
+  it("leaves no private name unshortened", () => {
+    expect(packed.match(/\._[A-Za-z]\w*/g)).toBeNull();
+  });
+
+  it("is made of the modules that manifest.json lists and preloads", () => {
+    const manifest = readJson<{ modules: Record<string, string | string[]>; preload: string[] }>(
+      join(source, "manifest.json"),
+    );
+    const listed = Object.values(manifest.modules).flat().map((path) => `${path.replace(/^\.\//, "")}.ts`);
+    expect(listed.sort()).toEqual(Object.keys(bundle.modules).sort());
+    const names = listed.map((path) => path.replace(/^src\//, "mcu-mqtt/").replace(/\.ts$/, ""));
+    expect([...manifest.preload].sort()).toEqual(names.sort());
+  });
+});
+
+describe("the checkout", () => {
+  it("names no registry in package-lock.json", () => {
+    const lock = readJson<{ packages: Record<string, { resolved?: string }> }>(join(ROOT, "package-lock.json"));
+    const named = Object.keys(lock.packages).filter((path) => lock.packages[path]?.resolved !== undefined);
+    expect(named).toEqual([]);
+  });
+
+  it("pins every development dependency to one version", () => {
+    const manifest = readJson<{ devDependencies: Record<string, string> }>(join(ROOT, "package.json"));
+    const loose = Object.entries(manifest.devDependencies).filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(version));
+    expect(loose).toEqual([]);
+  });
+});
