@@ -44,9 +44,11 @@ function run(command: string, args: string[], cwd: string): string {
   return result.stdout;
 }
 
-/** Runs a module in a Node process of its own and returns what it printed. */
+/** Runs a module, as a file in `cwd`, in a Node process of its own and returns what it printed. */
 function runModule(code: string, cwd: string): string {
-  return run(process.execPath, ["--input-type=module", "--eval", code], cwd);
+  const path = join(cwd, "module-under-test.mjs");
+  writeFileSync(path, code);
+  return run(process.execPath, [path], cwd);
 }
 
 function readJson<T>(path: string): T {
