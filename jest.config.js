@@ -10,7 +10,8 @@ export default {
   moduleNameMapper: {
     // As "paths" in tsconfig.json.
     "^mcu-mqtt$": "<rootDir>/src/index.ts",
-    "^mcu-mqtt/(core|client)$": "<rootDir>/src/$1.ts",
+    "^mcu-mqtt/core$": "<rootDir>/src/core.ts",
+    "^mcu-mqtt/client$": "<rootDir>/src/face.ts",
     "^mcu-mqtt/hal/(node|mock)$": "<rootDir>/hal/$1.ts",
     "^#hal$": "<rootDir>/hal/node.ts",
     "^#device$": "<rootDir>/examples/device-node.ts",

@@ -5,7 +5,7 @@ import { entries, external, minified, root, typescript } from "./rollup.shared.j
 
 rmSync(resolve(root, "dist"), { recursive: true, force: true });
 
-const board = minified("src/client.ts");
+const board = minified("src/face.ts");
 
 export default [
   {

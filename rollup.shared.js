@@ -14,7 +14,7 @@ export const root = dirname(fileURLToPath(import.meta.url));
 export const entries = {
   index: "src/index.ts",
   core: "src/core.ts",
-  client: "src/client.ts",
+  client: "src/face.ts",
   "hal/node": "hal/node.ts",
   "hal/mock": "hal/mock.ts",
 };

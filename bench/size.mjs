@@ -20,7 +20,7 @@ const GZIP_TOLERANCE = 1.01;
 
 const ENTRIES = [
   ["mcu-mqtt", "src/index.ts"],
-  ["mcu-mqtt/client", "src/client.ts"],
+  ["mcu-mqtt/client", "src/face.ts"],
   ["mcu-mqtt/core", "src/core.ts"],
   ["mcu-mqtt/hal/node", "hal/node.ts"],
   ["mcu-mqtt/hal/mock", "hal/mock.ts"],

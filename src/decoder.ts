@@ -84,9 +84,12 @@ export interface StreamDecoder {
    * A negative code of `errors.ts` means that the stream cannot be read on; every later call returns the same.
    */
   push(bytes: Uint8Array, start: number, end: number): number;
-  /** For the handler, during `push`: return behind the call that is under way instead of reading on. */
+  /**
+   * For the handler, during `push`: return behind the call that is under way instead of reading on. Only an empty
+   * payload is still told, since no byte will bring it.
+   */
   stop(): void;
-  /** Forgets everything: the next byte is the first of a stream. */
+  /** Forgets everything: what is pushed next begins a stream. During `push` it also stops, without one more call. */
   reset(): void;
 }
 
@@ -106,7 +109,7 @@ export abstract class Framer implements StreamDecoder {
   private _state = AWAIT_TYPE;
   /** First byte of the packet. */
   private _first = 0;
-  /** Bytes still to come: of the packet, then of the payload alone. While the length is read: the length so far. */
+  /** Bytes still to come: of the packet, then of the payload. While the length is read: the length so far. */
   private _owed = 0;
   /** How far the next seven bits of the length are to be shifted. */
   private _shift = 0;
@@ -118,13 +121,15 @@ export abstract class Framer implements StreamDecoder {
   private _topicLength = 0;
   /** Bytes to be passed over in SKIP_TOPIC. */
   private _skip = 0;
-  private _stopped = false;
-  /** 0, or the code that every call returns. */
-  private _error = 0;
+  /** How far `push` is to read; 0 to stop it. */
+  private _end = 0;
+  /** 0, or the code that every call of `push` returns. */
+  protected _error = 0;
 
   /**
    * @param messages gets the messages
-   * @param scratch where what precedes a payload gathers; the longest topic name that can be told is a few bytes shorter
+   * @param scratch where what precedes a payload gathers, at least 2 bytes; the longest topic name that can be told is
+   *   2 bytes shorter, with a packet id 4
    */
   constructor(messages: MessageHandler, scratch: Uint8Array) {
     this._messages = messages;
@@ -136,19 +141,20 @@ export abstract class Framer implements StreamDecoder {
   }
 
   stop(): void {
-    this._stopped = true;
+    this._end = 0;
   }
 
   reset(): void {
     this._state = AWAIT_TYPE;
     this._error = 0;
+    this._end = 0;
     this.filled = 0;
   }
 
   push(bytes: Uint8Array, start: number, end: number): number {
     let at = start;
-    this._stopped = false;
-    while (at < end && this._error === 0 && !this._stopped) {
+    this._end = end;
+    while (at < this._end && this._error === 0) {
       switch (this._state) {
         case AWAIT_TYPE:
           this._first = bytes[at++];
@@ -267,9 +273,13 @@ export abstract class Framer implements StreamDecoder {
     }
     const topicStart = start + 2 < topicEnd ? start + 2 : topicEnd;
     const owed = this._owed;
-    this._state = owed === 0 ? AWAIT_TYPE : AWAIT_PAYLOAD;
+    this._state = AWAIT_PAYLOAD;
     this._messages.onPublish(first & 15, packetId, bytes, topicStart, topicEnd, owed, this._packetLength);
-    if (owed === 0) this._messages.onPayload(bytes, end, end, 0);
+    // No byte brings an empty payload. Another state: the handler called `reset`.
+    if (owed === 0 && this._state === AWAIT_PAYLOAD) {
+      this._state = AWAIT_TYPE;
+      this._messages.onPayload(bytes, end, end, 0);
+    }
   }
 }
 

@@ -13,8 +13,6 @@ export const ILL_FORMED = -2;
 export const ILL_FORMED_PAYLOAD = -3;
 /** A field is longer than 65,535 bytes, or a packet longer than 268,435,455. */
 export const TOO_LONG = -4;
-/** It could not fit even if nothing else were waiting. */
-export const NEVER_FITS = -5;
 
 // Why a connection attempt failed: NodeMCU's reasons. Above 0: the return code of CONNACK.
 

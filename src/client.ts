@@ -1,0 +1,497 @@
+/**
+ * The public face: NodeMCU's `mqtt` module. Says what the application's arguments mean.
+ *
+ * Holds no protocol knowledge and no state of a connection. Arguments are strictly positional, null and undefined stand
+ * for the default; a wrong one throws before anything changes. The shapes are those of NodeMCU's document of 2017.
+ */
+import type { Capacities, Hal } from "../hal/socket.js";
+import {
+  asCallback,
+  asData,
+  asFlag,
+  asInteger,
+  asQos,
+  asString,
+  checkField,
+  checkText,
+  isNil,
+  show,
+  wrong,
+} from "./arguments.js";
+import type {
+  ConnectCallback,
+  ConnfailCallback,
+  DoneCallback,
+  Events,
+  QoS,
+  SubscribeCallback,
+} from "./callbacks.js";
+import { Callbacks } from "./callbacks.js";
+import type { Codec } from "./codec.js";
+import type { ConnectionOptions } from "./connection.js";
+import { Connection } from "./connection.js";
+import type { Subscriptions, Will } from "./encoder.js";
+import * as errors from "./errors.js";
+import { isTopicFilter, isTopicName } from "./topic.js";
+
+export type {
+  ConnectCallback,
+  ConnfailCallback,
+  DoneCallback,
+  Events,
+  MessageCallback,
+  MessageInfo,
+  OfflineCallback,
+  QoS,
+  SubscribeCallback,
+} from "./callbacks.js";
+
+/** Text or bytes; a number is sent as its decimal text. */
+export type Data = string | number | Uint8Array | ArrayBuffer;
+/** 0 and 1 as in Lua, or a boolean. */
+export type Flag = 0 | 1 | boolean;
+type Maybe<T> = T | null | undefined;
+
+/** What can be set beside NodeMCU's arguments. Capacities not given are the platform's defaults. */
+export interface ClientOptions extends Partial<Capacities> {
+  /** Longest packet that is delivered as a message, in bytes, header included: 16..268435460. 1024 by default. */
+  maxMessageLength?: number;
+  /** What `message` and `overflow` get as data. "string" by default. */
+  format?: "string" | "buffer";
+  /**
+   * Most publishes (at QoS 1 and 2), subscribes and unsubscribes that wait for their acknowledgement at the same time,
+   * 1..65535; those behind wait in the transmit buffer. 16 by default; 1 is how NodeMCU does it.
+   */
+  maxInflight?: number;
+  /** Time for name resolution, TCP and TLS together, in milliseconds, 1..2^30. 60,000 by default. */
+  connectTimeoutMs?: number;
+  /**
+   * An operation that is not acknowledged for this long ends the session, in milliseconds, 1..2^30. Twice the keepalive
+   * by default.
+   */
+  ackTimeoutMs?: number;
+  /** How long `close()` waits for acknowledgements, in milliseconds, 0..2^30. 2,000 by default. */
+  drainTimeoutMs?: number;
+}
+
+const MAX_MS = 1073741824;
+/** What stands before the platform's part in a generated client identifier; both are at most 23 characters. */
+const CLIENT_ID_PREFIX = "mcumqtt";
+
+/** One MQTT client. Made by `mqtt.Client`. */
+export class Client {
+  private readonly _hal: Hal;
+  private readonly _connection: Connection;
+  private readonly _callbacks: Callbacks;
+  private readonly _clientId: string;
+  private readonly _keepAliveSeconds: number;
+  private readonly _cleanSession: boolean;
+  private readonly _username: string | undefined;
+  private readonly _password: string | Uint8Array | undefined;
+  /** Topic Filters that one packet may have: their return codes must fit the receive buffer. */
+  private readonly _maxFilters: number;
+
+  /** For `createMqtt`, which says what the arguments are. */
+  constructor(
+    hal: Hal,
+    codec: Codec,
+    clientid: Maybe<string | number>,
+    keepalive: Maybe<number>,
+    username: Maybe<Data>,
+    password: Maybe<Data>,
+    cleansession: Maybe<Flag>,
+    options: Maybe<number | ClientOptions>,
+  ) {
+    this._hal = hal;
+    this._cleanSession = asFlag("cleansession", cleansession, true);
+    this._clientId = isNil(clientid) ? CLIENT_ID_PREFIX + hal.generateId() : asString("clientid", clientid);
+    if (this._clientId === "" && !this._cleanSession) {
+      throw new TypeError('clientid must not be "" when cleansession is 0: nobody could find the session again');
+    }
+    checkText(hal.text, "clientid", this._clientId);
+    // NodeMCU takes 0 for its default too.
+    this._keepAliveSeconds = keepalive === 0 ? 60 : asInteger("keepalive", keepalive, 60, 1, 65535);
+    const user = isNil(username) ? "" : asData("username", username);
+    const name = typeof user === "string" ? user : hal.text.decode(user, 0, user.length, true);
+    if (name === undefined) throw new TypeError("username must be UTF-8, and its bytes are not");
+    checkText(hal.text, "username", name);
+    this._username = name === "" ? undefined : name;
+    const secret = isNil(password) ? "" : asData("password", password);
+    if (secret.length > 0 && name === "") throw new TypeError("password must not be given without a username");
+    checkField(hal.text, "password", secret);
+    // A copy: the bytes are the caller's, and they are sent at each lwt() and connect().
+    this._password = secret.length === 0 ? undefined : typeof secret === "string" ? secret : secret.slice();
+    const settings = asOptions(options);
+    const complete = completeOptions(hal.defaults, settings, this._cleanSession, this._keepAliveSeconds);
+    this._maxFilters = complete.rxCapacity - 2;
+    this._callbacks = new Callbacks(this, hal, settings.format !== "buffer");
+    this._connection = new Connection(hal, codec, complete, this._callbacks);
+    this._setConnect(undefined);
+  }
+
+  /** True while a session is up: operations are accepted. */
+  get connected(): boolean {
+    return this._connection.isUp();
+  }
+
+  /**
+   * Sets the callback of an event; the last one set is called, null clears it. `connect`, `connfail`, `puback`,
+   * `suback` and `unsuback` are the same as the callbacks given to `connect`, `publish`, `subscribe` and `unsubscribe`.
+   */
+  on<E extends keyof Events>(event: E, callback: Events[E] | null): void {
+    const slots = this._callbacks.slots;
+    if (!Object.prototype.hasOwnProperty.call(slots, event)) {
+      throw wrong("event", "one of " + Object.keys(slots).join(", "), event);
+    }
+    if ((callback as unknown) === undefined) throw wrong("callback", "a function or null", callback);
+    // That a callback fits its slot is what the signature says.
+    (slots as Record<string, unknown>)[event] = asCallback("callback", callback);
+  }
+
+  /**
+   * Sets the will for the next connection: the message that the broker publishes when the connection ends without
+   * `close()`. The message may be empty.
+   */
+  lwt(topic: string | number, message: Data, qos?: QoS | null, retain?: Flag | null): void {
+    const data = asData("message", message);
+    const will: Will = {
+      topic: this._topicName(topic),
+      message: typeof data === "string" ? data : data.slice(),
+      qos: asQos("qos", qos),
+      retain: asFlag("retain", retain, false),
+    };
+    checkField(this._hal.text, "topic", will.topic);
+    checkField(this._hal.text, "message", will.message);
+    this._setConnect(will);
+  }
+
+  /**
+   * Starts to connect. The attempt ends in `ok` (`connect`) or `fail` (`connfail`). Settings and callbacks left out may
+   * be left out at once: `connect(host, ok, fail)`; a function alone behind a null is `fail`.
+   *
+   * An attempt under way is superseded. After `close()`, the old session ends first.
+   *
+   * @param host name or address
+   * @param port 1..65535; 1883 by default, also for TLS
+   * @param secure TLS: 0, 1, a boolean, or the platform's TLS options. For this connection only
+   * @param autoreconnect deprecated: connects again by itself after a session was lost, with growing pauses
+   * @returns false when the platform has no socket left
+   * @throws Error `already connected` while a session is up; TypeError and RangeError for a wrong argument
+   */
+  connect(host: string, ok?: ConnectCallback | null, fail?: ConnfailCallback | null): boolean;
+  connect(host: string, port: Maybe<number>, ok?: ConnectCallback | null, fail?: ConnfailCallback | null): boolean;
+  connect(
+    host: string,
+    port: Maybe<number>,
+    secure: Maybe<Flag | object>,
+    ok?: ConnectCallback | null,
+    fail?: ConnfailCallback | null,
+  ): boolean;
+  connect(
+    host: string,
+    port: Maybe<number>,
+    secure: Maybe<Flag | object>,
+    autoreconnect: Maybe<Flag>,
+    ok?: ConnectCallback | null,
+    fail?: ConnfailCallback | null,
+  ): boolean;
+  connect(host: string, a?: unknown, b?: unknown, c?: unknown, d?: unknown, e?: unknown): boolean {
+    if (typeof host !== "string" || host === "") throw wrong("host", "a name or an address", host);
+    const rest = [a, b, c, d, e];
+    let first = 0;
+    while (first < 5 && typeof rest[first] !== "function") first++;
+    // Without a function, what could be one must be nil: settings end behind the third.
+    let settings = first < 5 ? first : 3;
+    let ok = rest[first < 5 ? first : 3];
+    let fail = rest[first < 5 ? first + 1 : 4];
+    if (first < 5 && first > 0 && isNil(fail) && isNil(rest[first - 1])) {
+      // A function alone behind a null, which stands in the place of `ok`.
+      settings = first - 1;
+      fail = ok;
+      ok = undefined;
+    }
+    if (settings > 3) throw wrong("ok", "a function", rest[3]);
+    const okCallback = asCallback("ok", ok as Maybe<ConnectCallback>);
+    const failCallback = asCallback("fail", fail as Maybe<ConnfailCallback>);
+    const port = asInteger("port", settings > 0 ? a : undefined, 1883, 1, 65535);
+    const secure = this._asSecure(settings > 1 ? b : undefined);
+    const autoReconnect = asFlag("autoreconnect", settings > 2 ? c : undefined, false);
+    if (this._connection.isUp()) throw new Error("already connected");
+    if (!this._connection.connect(host, port, secure, autoReconnect)) return false;
+    if (okCallback !== undefined) this._callbacks.slots.connect = okCallback;
+    if (failCallback !== undefined) this._callbacks.slots.connfail = failCallback;
+    return true;
+  }
+
+  /**
+   * Ends the session in good order: what is queued is sent and, for at most `drainTimeoutMs`, acknowledged, then
+   * DISCONNECT follows, so that the broker does not publish the will; then `offline` is called. Also stops connecting
+   * again. Returns false when there was no session, also while an attempt has no connection yet: that attempt goes on.
+   */
+  close(): boolean {
+    return this._connection.close();
+  }
+
+  /**
+   * Ends any attempt or session at once and without DISCONNECT, so that the broker publishes the will. An attempt ends
+   * without a callback, a session with `offline`. Returns false when there was neither.
+   */
+  abort(): boolean {
+    return this._connection.abort();
+  }
+
+  /**
+   * Queues a message. Returns false, having done nothing, when no session is up, when the queue is full, or when the
+   * message can never fit it.
+   *
+   * @param topic a Topic Name: no wildcards
+   * @param payload may be empty; bytes are read during the call only
+   * @param done becomes the `puback` callback: called for each message that was sent (QoS 0), acknowledged (QoS 1) or
+   *   completed (QoS 2)
+   */
+  publish(
+    topic: string | number,
+    payload: Data,
+    qos?: QoS | null,
+    retain?: Flag | null,
+    done?: DoneCallback | null,
+  ): boolean {
+    const name = this._topicName(topic);
+    const data = asData("payload", payload);
+    const flags = (asQos("qos", qos) << 1) | (asFlag("retain", retain, false) ? 1 : 0);
+    const callback = asCallback("callback", done);
+    if (!isQueued(this._connection.publish(name, data, flags))) return false;
+    if (callback !== undefined) this._callbacks.slots.puback = callback;
+    return true;
+  }
+
+  /**
+   * Subscribes to a filter, or to all filters of a table `{filter: qos}` in one packet. Returns as `publish`.
+   *
+   * @param done becomes the `suback` callback; it is called for a refused filter too
+   */
+  subscribe(filter: string | number, done?: SubscribeCallback | null): boolean;
+  subscribe(filter: string | number, qos: Maybe<QoS>, done?: SubscribeCallback | null): boolean;
+  subscribe(table: Record<string, QoS>, done?: SubscribeCallback | null): boolean;
+  subscribe(topics: string | number | Record<string, QoS>, a?: unknown, b?: unknown): boolean {
+    // A table has its QoS inside, so that the callback is the second argument; so it may be for a filter.
+    const hasQos = typeof topics !== "object" && typeof a !== "function";
+    const callback = asCallback("callback", (hasQos ? b : a) as Maybe<SubscribeCallback>);
+    const filters = this._filters(topics, hasQos ? asQos("qos", a) : 0, true);
+    if (!isQueued(this._connection.subscribe(filters))) return false;
+    if (callback !== undefined) this._callbacks.slots.suback = callback;
+    return true;
+  }
+
+  /**
+   * Unsubscribes from a filter, or from all filters that are keys of a table, in one packet. Returns as `publish`.
+   *
+   * @param done becomes the `unsuback` callback
+   */
+  unsubscribe(topics: string | number | Record<string, unknown>, done?: DoneCallback | null): boolean {
+    const callback = asCallback("callback", done);
+    const filters = this._filters(topics, 0, false);
+    if (!isQueued(this._connection.unsubscribe(filters))) return false;
+    if (callback !== undefined) this._callbacks.slots.unsuback = callback;
+    return true;
+  }
+
+  /** Has CONNECT encoded anew. Every field was checked. */
+  private _setConnect(will: Will | undefined): void {
+    const username = this._username;
+    const password = this._password;
+    let maxLength = 32 + 3 * this._clientId.length;
+    if (will !== undefined) maxLength += 3 * (will.topic.length + will.message.length);
+    if (username !== undefined) maxLength += 3 * username.length;
+    if (password !== undefined) maxLength += 3 * password.length;
+    this._connection.setConnect(
+      {
+        clientId: this._clientId,
+        cleanSession: this._cleanSession,
+        keepAliveSeconds: this._keepAliveSeconds,
+        will,
+        username,
+        password,
+      },
+      maxLength,
+    );
+  }
+
+  private _topicName(topic: unknown): string {
+    const name = asString("topic", topic);
+    if (!isTopicName(name)) throw wrong("topic", "a name without + # or U+0000, not empty", name);
+    return name;
+  }
+
+  private _asSecure(secure: unknown): object | undefined {
+    const isOptions = typeof secure === "object" && secure !== null && !Array.isArray(secure);
+    if (!isOptions && !asFlag("secure", secure, false)) return undefined;
+    const options = isOptions ? secure : {};
+    this._hal.checkSecure(options);
+    return options;
+  }
+
+  /** Filters and their QoS, from a filter or a table. */
+  private _filters(topics: unknown, qos: number, hasQos: boolean): Subscriptions {
+    const filters: Subscriptions = {};
+    if (typeof topics !== "object" || topics === null) {
+      filters[asFilter(asString("topic", topics))] = qos;
+      return filters;
+    }
+    if (Array.isArray(topics)) throw wrong("topics", "a table {filter: qos}", topics);
+    const table = topics as Record<string, unknown>;
+    const names = Object.keys(table);
+    if (names.length === 0) throw new Error("no topics found");
+    if (names.length > this._maxFilters) {
+      throw new RangeError("topics must be at most " + String(this._maxFilters) + ", not " + String(names.length));
+    }
+    for (let i = 0; i < names.length; i++) {
+      const name = asFilter(names[i]);
+      filters[name] = hasQos ? asQos("qos of topic " + show(name), table[name]) : 0;
+    }
+    return filters;
+  }
+}
+
+function asFilter(filter: string): string {
+  if (!isTopicFilter(filter)) throw wrong("topic", "a valid topic filter", filter);
+  return filter;
+}
+
+/** What a call of publish, subscribe or unsubscribe comes to. */
+function isQueued(result: number): boolean {
+  if (result >= 0) return true;
+  if (result === errors.ILL_FORMED) throw new TypeError("topic must not have a lone surrogate");
+  if (result === errors.ILL_FORMED_PAYLOAD) throw new TypeError("payload must not have a lone surrogate");
+  if (result === errors.TOO_LONG) throw new RangeError("topic must be at most 65535 bytes long");
+  return false;
+}
+
+/** The last argument of `mqtt.Client` as options. */
+function asOptions(options: unknown): ClientOptions {
+  if (isNil(options)) return {};
+  if (typeof options === "number") return { maxMessageLength: options };
+  if (typeof options !== "object" || Array.isArray(options)) {
+    throw wrong("max_message_length", "a number of bytes or an object of options", options);
+  }
+  return options;
+}
+
+/** Checks options and fills in what was left out. */
+function completeOptions(
+  defaults: Capacities,
+  options: ClientOptions,
+  cleanSession: boolean,
+  keepAliveSeconds: number,
+): ConnectionOptions {
+  const complete: ConnectionOptions = {
+    cleanSession,
+    keepAliveSeconds,
+    maxMessageLength: asInteger("maxMessageLength", options.maxMessageLength, 1024, 16, 268435460),
+    maxInflight: asInteger("maxInflight", options.maxInflight, 16, 1, 65535),
+    connectTimeoutMs: asInteger("connectTimeoutMs", options.connectTimeoutMs, 60000, 1, MAX_MS),
+    ackTimeoutMs: asInteger("ackTimeoutMs", options.ackTimeoutMs, keepAliveSeconds * 2000, 1, MAX_MS),
+    drainTimeoutMs: asInteger("drainTimeoutMs", options.drainTimeoutMs, 2000, 0, MAX_MS),
+    rxCapacity: asInteger("rxCapacity", options.rxCapacity, defaults.rxCapacity, 128, MAX_MS),
+    txCapacity: asInteger("txCapacity", options.txCapacity, defaults.txCapacity, 128, MAX_MS),
+    maxOperations: asInteger("maxOperations", options.maxOperations, defaults.maxOperations, 1, 65536),
+    receiveMaximum: asInteger("receiveMaximum", options.receiveMaximum, defaults.receiveMaximum, 1, 65535),
+  };
+  const format: unknown = options.format;
+  if (!isNil(format) && format !== "string" && format !== "buffer") {
+    throw wrong("format", '"string" or "buffer"', format);
+  }
+  for (const name in options) {
+    const isArgument = name === "cleanSession" || name === "keepAliveSeconds";
+    if (name !== "format" && (isArgument || !Object.prototype.hasOwnProperty.call(complete, name))) {
+      throw new TypeError("unknown option " + show(name));
+    }
+  }
+  if (complete.rxCapacity < complete.maxMessageLength) complete.rxCapacity = complete.maxMessageLength;
+  return complete;
+}
+
+/** Makes a client; with or without `new`. */
+export interface ClientConstructor {
+  /**
+   * @param clientid sent as it is; a generated one by default. "" lets the broker choose, with cleansession 1 only
+   * @param keepalive seconds, 1..65535; 60 by default or for 0
+   * @param username not sent when null or ""
+   * @param password not sent when null or ""; only with a username
+   * @param cleansession 1 (default): the session ends with the connection. 0: broker and client keep what is not
+   *   delivered
+   * @param options `max_message_length` in bytes, or all options
+   * @throws TypeError or RangeError that names the argument
+   */
+  new (
+    clientid?: string | number | null,
+    keepalive?: number | null,
+    username?: Data | null,
+    password?: Data | null,
+    cleansession?: Flag | null,
+    options?: number | ClientOptions | null,
+  ): Client;
+  (
+    clientid?: string | number | null,
+    keepalive?: number | null,
+    username?: Data | null,
+    password?: Data | null,
+    cleansession?: Flag | null,
+    options?: number | ClientOptions | null,
+  ): Client;
+}
+
+/** NodeMCU's `mqtt` module. */
+export interface Mqtt {
+  Client: ClientConstructor;
+  CONN_FAIL_SERVER_NOT_FOUND: number;
+  CONN_FAIL_NOT_A_CONNACK_MSG: number;
+  CONN_FAIL_DNS: number;
+  CONN_FAIL_TIMEOUT_RECEIVING: number;
+  CONN_FAIL_TIMEOUT_SENDING: number;
+  CONNACK_ACCEPTED: number;
+  CONNACK_REFUSED_PROTOCOL_VER: number;
+  CONNACK_REFUSED_ID_REJECTED: number;
+  CONNACK_REFUSED_SERVER_UNAVAILABLE: number;
+  CONNACK_REFUSED_BAD_USER_OR_PASS: number;
+  CONNACK_REFUSED_NOT_AUTHORIZED: number;
+}
+
+/**
+ * NodeMCU's `mqtt` module on a platform.
+ *
+ * @example
+ * const mqtt = createMqtt(hal, MQTT_3_1_1);
+ * const client = mqtt.Client("clientid", 120);
+ *
+ * @param hal the platform
+ * @param codec the version of MQTT that the clients speak
+ */
+export function createMqtt(hal: Hal, codec: Codec): Mqtt {
+  function construct(
+    clientid: Maybe<string | number>,
+    keepalive: Maybe<number>,
+    username: Maybe<Data>,
+    password: Maybe<Data>,
+    cleansession: Maybe<Flag>,
+    options: Maybe<number | ClientOptions>,
+  ): Client {
+    return new Client(hal, codec, clientid, keepalive, username, password, cleansession, options);
+  }
+  // So that `new` is optional, and `instanceof mqtt.Client` true.
+  construct.prototype = Client.prototype;
+  return {
+    Client: construct as unknown as ClientConstructor,
+    CONN_FAIL_SERVER_NOT_FOUND: errors.CONN_FAIL_SERVER_NOT_FOUND,
+    CONN_FAIL_NOT_A_CONNACK_MSG: errors.CONN_FAIL_NOT_A_CONNACK_MSG,
+    CONN_FAIL_DNS: errors.CONN_FAIL_DNS,
+    CONN_FAIL_TIMEOUT_RECEIVING: errors.CONN_FAIL_TIMEOUT_RECEIVING,
+    CONN_FAIL_TIMEOUT_SENDING: errors.CONN_FAIL_TIMEOUT_SENDING,
+    CONNACK_ACCEPTED: errors.CONNACK_ACCEPTED,
+    CONNACK_REFUSED_PROTOCOL_VER: errors.CONNACK_REFUSED_PROTOCOL_VER,
+    CONNACK_REFUSED_ID_REJECTED: errors.CONNACK_REFUSED_ID_REJECTED,
+    CONNACK_REFUSED_SERVER_UNAVAILABLE: errors.CONNACK_REFUSED_SERVER_UNAVAILABLE,
+    CONNACK_REFUSED_BAD_USER_OR_PASS: errors.CONNACK_REFUSED_BAD_USER_OR_PASS,
+    CONNACK_REFUSED_NOT_AUTHORIZED: errors.CONNACK_REFUSED_NOT_AUTHORIZED,
+  };
+}

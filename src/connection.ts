@@ -1,0 +1,487 @@
+/**
+ * Drives a session over a platform's socket and timer: opens and closes, moves bytes both ways, keeps the deadlines,
+ * gathers messages in the receive buffer, and says how each attempt and each session ended.
+ *
+ * Knows neither MQTT's rules (the session's) nor the shape of the application's callbacks (the face's above it).
+ *
+ * Invariants: the owner hears something only while the platform calls (a socket's callback or the timer), never inside
+ * a call of its own. Each attempt that is neither given up nor superseded has one outcome, `onConnect` or
+ * `onConnectFail`; each accepted session has one `onOffline`. Before an outcome is told, nothing later is.
+ */
+import type { Hal, Socket, SocketFailure, SocketHandler, Timer } from "../hal/socket.js";
+import type { Codec } from "./codec.js";
+import type { ConnectFields, Subscriptions } from "./encoder.js";
+import { CONN_FAIL_DNS, CONN_FAIL_SERVER_NOT_FOUND, END_BY_APPLICATION, END_BY_PEER, NO_ROOM } from "./errors.js";
+import type { SessionHandler, SessionOptions } from "./session.js";
+import { Session } from "./session.js";
+import { SUBACK } from "./wire.js";
+
+/** What a connection is made of. */
+export interface ConnectionOptions extends SessionOptions {
+  /** Bytes of the longest packet that is delivered as a message; a longer one overflows. */
+  maxMessageLength: number;
+  /** Milliseconds for name resolution, TCP and TLS together. */
+  connectTimeoutMs: number;
+  /** Bytes of the receive buffer, at least `maxMessageLength`. */
+  rxCapacity: number;
+}
+
+/** Learns what happens on a connection. */
+export interface ConnectionHandler {
+  onConnect(sessionPresent: boolean): void;
+  /**
+   * @param reason one of NodeMCU's, or the return code of CONNACK; @param detail the platform's error, if there is one
+   */
+  onConnectFail(reason: number, detail: unknown): void;
+  /** @param reason why, see `errors.ts` */
+  onOffline(reason: number): void;
+  /**
+   * A message. Its payload is `bytes[start..end)`, the receive buffer's, valid during the call.
+   *
+   * @param flags DUP, QoS and RETAIN as in the first byte of the packet
+   * @param isWhole false: the packet was longer than `maxMessageLength`, and this is as much of its payload as fits;
+   *   the topic name is empty when even that did not
+   */
+  onMessage(
+    topic: string,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    flags: number,
+    packetId: number,
+    isWhole: boolean,
+  ): void;
+  /** True when `onDone` of this type does anything; if not, nobody is woken for it. */
+  listens(type: number): boolean;
+  /**
+   * An operation ended, as `Session.doneType` says.
+   *
+   * @param granted the return codes, if it was a subscribe
+   */
+  onDone(type: number, granted: Uint8Array | undefined): void;
+}
+
+/** Where a connection goes. */
+interface Target {
+  host: string;
+  port: number;
+  secure: object | undefined;
+  autoReconnect: boolean;
+}
+
+/** First and longest pause before a lost connection is tried again; it doubles from one to the next. */
+const FIRST_RETRY_MS = 1000;
+const LAST_RETRY_MS = 64000;
+
+/** One client's connection, and the session that outlives it. */
+export class Connection implements SessionHandler, SocketHandler {
+  private readonly _hal: Hal;
+  private readonly _handler: ConnectionHandler;
+  private readonly _options: ConnectionOptions;
+  private readonly _session: Session;
+  private readonly _timer: Timer;
+  private _isArmed = false;
+  private _armedMs = 0;
+  /** The platform is calling. What the application does then takes effect when that call ends. */
+  private _isRunning = false;
+
+  /** The socket of the attempt or session. */
+  private _socket: Socket | undefined = undefined;
+  /** Bytes that it takes; below 0 until it is connected. */
+  private _room = -1;
+  /** Bytes that it has for us. */
+  private _readable = 0;
+  /** Where it goes. */
+  private _target: Target | undefined = undefined;
+  /** Where to go once what there is has ended and its outcome is told. */
+  private _nextTarget: Target | undefined = undefined;
+  /** By when the socket must be connected, or when to try again. */
+  private _deadlineMs = 0;
+  private _isAccepted = false;
+  /** The application has given it up. */
+  private _isClosing = false;
+
+  /** There is an outcome to tell: `_reason`, of a session if `_wasAccepted`, else of an attempt. */
+  private _hasOutcome = false;
+  private _wasAccepted = false;
+  private _reason = 0;
+  private _detail: unknown = undefined;
+
+  /** The pause before the next try; 0 after a success. */
+  private _retryMs = 0;
+  /** A pause is under way. */
+  private _isPausing = false;
+  /** The attempt came after a pause. */
+  private _isRetry = false;
+
+  /**
+   * The receive buffer. `_rxStart.._rxEnd` is received and not read; in front of it gathers what the decoder or a
+   * message needs to have together.
+   */
+  private readonly _rx: Uint8Array;
+  private _rxStart = 0;
+  private _rxEnd = 0;
+  // The message that is being received.
+  private _topic = "";
+  private _flags = 0;
+  private _packetId = 0;
+  private _isWhole = true;
+  /** Bytes of its payload to hand over; below 0 once that is done. */
+  private _wanted = -1;
+  /** Bytes of it at the front of the receive buffer. */
+  private _gathered = 0;
+
+  /**
+   * @param hal the platform
+   * @param codec the version of MQTT
+   * @param options capacities and times, all in range
+   * @param handler learns what happens
+   */
+  constructor(hal: Hal, codec: Codec, options: ConnectionOptions, handler: ConnectionHandler) {
+    this._hal = hal;
+    this._handler = handler;
+    this._options = options;
+    this._rx = new Uint8Array(options.rxCapacity);
+    this._session = new Session(this, codec, hal.text, this._rx, options);
+    this._timer = hal.createTimer(() => {
+      this._onTimer();
+    });
+  }
+
+  /** As `Session.setConnect`. */
+  setConnect(fields: ConnectFields, maxLength: number): number {
+    return this._session.setConnect(fields, maxLength);
+  }
+
+  /** True while a session is up that takes operations. */
+  isUp(): boolean {
+    return this._session.isUp();
+  }
+
+  /**
+   * Starts an attempt; there must be no session up. An attempt under way is superseded. What is ending ends first.
+   * Returns false, and changes nothing, when the platform has no socket left.
+   */
+  connect(host: string, port: number, secure: object | undefined, autoReconnect: boolean): boolean {
+    const target: Target = { host, port, secure, autoReconnect };
+    if (this._hasOutcome || this._isClosing) {
+      this._nextTarget = target;
+      return true;
+    }
+    if (!this._open(target)) return false;
+    this._nextTarget = undefined;
+    this._isRetry = false;
+    this._retryMs = 0;
+    this._afterCall();
+    return true;
+  }
+
+  /**
+   * Ends a session, or an attempt whose CONNECT is out, in good order, and stops connecting again. Returns false when
+   * there is neither; an attempt without a connection yet goes on.
+   */
+  close(): boolean {
+    this._isPausing = false;
+    if (this._socket !== undefined && this._room < 0 && this._isRetry) {
+      this._isClosing = true;
+      this._finish(END_BY_APPLICATION, undefined);
+    }
+    const isClosing = this._socket !== undefined && this._room >= 0 && this._session.disconnect(this._hal.now());
+    if (isClosing) this._isClosing = true;
+    this._afterCall();
+    return isClosing;
+  }
+
+  /** Ends everything at once, without DISCONNECT. Returns false when there was nothing to end. */
+  abort(): boolean {
+    const isEnding = this._socket !== undefined || this._nextTarget !== undefined || this._isPausing;
+    this._nextTarget = undefined;
+    this._isPausing = false;
+    if (this._socket !== undefined) {
+      this._isClosing = true;
+      this._finish(END_BY_APPLICATION, undefined);
+    }
+    this._afterCall();
+    return isEnding;
+  }
+
+  /** As `Session.publish`. */
+  publish(topic: string, payload: string | Uint8Array, flags: number): number {
+    let result = this._session.publish(topic, payload, flags);
+    if (result === NO_ROOM && this._makeRoom()) result = this._session.publish(topic, payload, flags);
+    this._afterCall();
+    return result;
+  }
+
+  /** As `Session.subscribe`. */
+  subscribe(filters: Subscriptions): number {
+    let result = this._session.subscribe(filters);
+    if (result === NO_ROOM && this._makeRoom()) result = this._session.subscribe(filters);
+    this._afterCall();
+    return result;
+  }
+
+  /** As `Session.unsubscribe`. */
+  unsubscribe(filters: Subscriptions): number {
+    let result = this._session.unsubscribe(filters);
+    if (result === NO_ROOM && this._makeRoom()) result = this._session.unsubscribe(filters);
+    this._afterCall();
+    return result;
+  }
+
+  // What the socket says.
+
+  onWritable(count: number): void {
+    const isFirst = this._room < 0;
+    this._room = count;
+    if (isFirst) this._session.connect(this._hal.now());
+    this._run();
+  }
+
+  onReadable(count: number): void {
+    this._readable = count;
+    this._run();
+  }
+
+  onError(failure: SocketFailure, detail?: unknown): void {
+    this._isRunning = true;
+    // What came before the end counts, a CONNACK that refuses above all.
+    this._receive();
+    if (this._socket !== undefined) {
+      if (this._isAccepted) this._finish(END_BY_PEER, detail);
+      else this._finish(failure === "dns" ? CONN_FAIL_DNS : CONN_FAIL_SERVER_NOT_FOUND, detail);
+    }
+    this._run();
+  }
+
+  // What the session says.
+
+  onConnect(sessionPresent: boolean): void {
+    this._isAccepted = true;
+    this._retryMs = 0;
+    this._handler.onConnect(sessionPresent);
+  }
+
+  onEnd(reason: number): void {
+    this._finish(reason, undefined);
+  }
+
+  onMessage(topic: string, flags: number, packetId: number, payloadLength: number, packetLength: number): void {
+    const limit = this._options.maxMessageLength;
+    this._topic = topic;
+    this._flags = flags;
+    this._packetId = packetId;
+    this._isWhole = packetLength <= limit;
+    const fits = limit - packetLength + payloadLength;
+    this._wanted = this._isWhole ? payloadLength : fits > 0 ? fits : 0;
+    this._gathered = 0;
+  }
+
+  onPayload(bytes: Uint8Array, start: number, end: number): void {
+    const missing = this._wanted - this._gathered;
+    if (missing < 0) return;
+    const part = end - start < missing ? end - start : missing;
+    if (part === this._wanted) return this._deliver(bytes, start, start + part);
+    // `bytes` is the receive buffer, read up to `end` and no further: the part moves to its front.
+    bytes.copyWithin(this._gathered, start, start + part);
+    this._gathered += part;
+    if (part === missing) this._deliver(bytes, 0, this._gathered);
+  }
+
+  onDone(): void {
+    const session = this._session;
+    // What the callbacks queue and send meanwhile has its turn later, lest they keep the platform waiting for ever.
+    for (let left = session.operations(); left > 0; left--) {
+      const type = session.doneType();
+      if (type < 0) return;
+      const granted = type === SUBACK ? session.grantedCodes() : undefined;
+      session.dropDone();
+      this._handler.onDone(type, granted);
+    }
+  }
+
+  private _deliver(bytes: Uint8Array, start: number, end: number): void {
+    this._wanted = -1;
+    this._gathered = 0;
+    this._handler.onMessage(this._topic, bytes, start, end, this._flags, this._packetId, this._isWhole);
+  }
+
+  private _onTimer(): void {
+    this._isArmed = false;
+    const nowMs = this._hal.now();
+    if (this._socket !== undefined && this._room >= 0) {
+      this._isRunning = true;
+      this._session.tick(nowMs);
+    } else if (((this._deadlineMs - nowMs) | 0) <= 0) {
+      if (this._socket !== undefined) {
+        this._finish(CONN_FAIL_SERVER_NOT_FOUND, undefined);
+      } else if (this._isPausing && this._target !== undefined) {
+        this._isRetry = true;
+        if (!this._open(this._target)) this._finish(CONN_FAIL_SERVER_NOT_FOUND, undefined);
+      }
+    }
+    this._run();
+  }
+
+  /** Everything that may follow from an event of the platform. */
+  private _run(): void {
+    this._isRunning = true;
+    this._receive();
+    this._flush();
+    this.onDone();
+    this._flush();
+    this._settle();
+    this._isRunning = false;
+    this._arm();
+  }
+
+  /** What follows from a call of the application: bytes may leave, but callbacks wait for the platform's next call. */
+  private _afterCall(): void {
+    if (this._isRunning) return;
+    this._flush();
+    this._arm();
+  }
+
+  /** Reads all that has arrived, as long as its acknowledgements find room. */
+  private _receive(): void {
+    const session = this._session;
+    while (this._socket !== undefined) {
+      if (this._rxStart < this._rxEnd) {
+        const at = session.receive(this._rx, this._rxStart, this._rxEnd, this._hal.now());
+        // The session may have ended, and with it the socket and what came from it.
+        if (this._isGone()) return;
+        this._rxStart = at;
+        if (at === this._rxEnd) continue;
+        this._flush();
+        if (session.isHeld()) return;
+      } else {
+        if (this._readable === 0) return;
+        const start = session.filled() + this._gathered;
+        const count = Math.min(this._readable, this._rx.length - start);
+        this._readable -= count;
+        this._rxStart = start;
+        this._rxEnd = start + this._socket.read(this._rx, start, start + count);
+      }
+    }
+  }
+
+  /** Writes all that may be sent, as long as the socket takes it. */
+  private _flush(): void {
+    const session = this._session;
+    while (this._socket !== undefined && this._room > 0) {
+      const pending = session.pending();
+      if (pending === 0) break;
+      const count = pending < this._room ? pending : this._room;
+      this._room = this._socket.write(session.out, session.outStart, session.outStart + count);
+      session.sent(count, this._hal.now());
+    }
+    let type = session.doneType();
+    while (type >= 0 && !this._handler.listens(type)) {
+      session.dropDone();
+      type = session.doneType();
+    }
+  }
+
+  /** True once there is no socket: also when a call just made has ended it. */
+  private _isGone(): boolean {
+    return this._socket === undefined;
+  }
+
+  /**
+   * There was no room for an operation. True when there may be now: inside callbacks what is queued has not left yet.
+   */
+  private _makeRoom(): boolean {
+    if (!this._isRunning) return false;
+    this._flush();
+    return true;
+  }
+
+  /**
+   * Opens a socket, in place of one of an attempt under way. Returns false, having changed nothing, when there is none.
+   */
+  private _open(target: Target): boolean {
+    const socket = this._hal.open(target.host, target.port, target.secure, this);
+    if (socket === undefined) return false;
+    if (this._socket !== undefined) this._drop();
+    this._socket = socket;
+    this._target = target;
+    this._isPausing = false;
+    this._deadlineMs = this._hal.now() + this._options.connectTimeoutMs;
+    return true;
+  }
+
+  /** Closes the socket and forgets all that belonged to it. */
+  private _drop(): void {
+    if (this._socket !== undefined) this._socket.close();
+    this._socket = undefined;
+    this._room = -1;
+    this._readable = 0;
+    this._rxStart = this._rxEnd = 0;
+    this._wanted = -1;
+    this._gathered = 0;
+    this._session.lost();
+  }
+
+  /** The attempt or session has ended. Its outcome is told by `_settle`. */
+  private _finish(reason: number, detail: unknown): void {
+    const isClosing = this._isClosing;
+    const isAccepted = this._isAccepted;
+    this._drop();
+    this._isClosing = false;
+    this._isAccepted = false;
+    if (isAccepted || !isClosing) {
+      this._hasOutcome = true;
+      this._wasAccepted = isAccepted;
+      this._reason = reason;
+      this._detail = detail;
+    }
+    const target = this._target;
+    if (target !== undefined && target.autoReconnect && !isClosing && (isAccepted || this._isRetry)) {
+      this._isPausing = true;
+      this._retryMs = this._retryMs === 0 ? FIRST_RETRY_MS : Math.min(this._retryMs * 2, LAST_RETRY_MS);
+      this._deadlineMs = this._hal.now() + this._retryMs;
+    }
+  }
+
+  /** Tells the outcome there is, and begins what waited for that. */
+  private _settle(): void {
+    if (this._hasOutcome) {
+      const detail = this._detail;
+      this.onDone();
+      this._hasOutcome = false;
+      this._detail = undefined;
+      if (this._wasAccepted) this._handler.onOffline(this._reason);
+      else this._handler.onConnectFail(this._reason, detail);
+    }
+    const next = this._nextTarget;
+    if (next !== undefined && this._socket === undefined) {
+      this._nextTarget = undefined;
+      this._isRetry = false;
+      this._retryMs = 0;
+      if (!this._open(next)) this._finish(CONN_FAIL_SERVER_NOT_FOUND, undefined);
+    }
+  }
+
+  /** Sets the timer, unless it will fire early enough as it is. */
+  private _arm(): void {
+    const nowMs = this._hal.now();
+    let dueMs = nowMs;
+    if (!this._hasOutcome && (this._nextTarget === undefined || this._socket !== undefined) && !this._mustTell()) {
+      if (this._socket !== undefined && this._room >= 0) dueMs = this._session.deadlineMs;
+      else if (this._socket !== undefined || this._isPausing) dueMs = this._deadlineMs;
+      else {
+        this._isArmed = false;
+        this._timer.clear();
+        return;
+      }
+    }
+    if (this._isArmed && ((this._armedMs - dueMs) | 0) <= 0) return;
+    this._isArmed = true;
+    this._armedMs = dueMs;
+    this._timer.schedule(Math.max((dueMs - nowMs) | 0, 0));
+  }
+
+  private _mustTell(): boolean {
+    return this._session.doneType() >= 0;
+  }
+}

@@ -1,0 +1,18 @@
+/**
+ * The codec and the session without a face or a platform, for those who build on them: another face, a broker's test
+ * double, a tool that reads traffic.
+ */
+export type { Codec, PacketEncoder } from "./codec.js";
+export type { DecoderHandler, MessageHandler, StreamDecoder } from "./decoder.js";
+export { Decoder, Framer } from "./decoder.js";
+export type { ConnectFields, Subscriptions, Will } from "./encoder.js";
+export { Encoder } from "./encoder.js";
+export * from "./errors.js";
+export type { ServerDecoderHandler } from "./server-codec.js";
+export { ServerDecoder, ServerEncoder } from "./server-codec.js";
+export type { SessionHandler, SessionOptions } from "./session.js";
+export { Session } from "./session.js";
+export { isTopicFilter, isTopicName } from "./topic.js";
+export { isUtf8 } from "./utf8.js";
+export { MQTT_3_1_1 } from "./v311.js";
+export * from "./wire.js";

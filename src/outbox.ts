@@ -1,0 +1,335 @@
+/**
+ * The operations of the application - publishes, subscribes, unsubscribes - from the call until their outcome. Their
+ * packets lie one behind the other in one arena: it is where they are encoded, what is sent, and what is sent again
+ * after a resumed session. Beside it stands a table with one entry for each.
+ *
+ * Knows which acknowledgement an entry waits for, but not what the packets say; time is a number that it keeps.
+ *
+ * Invariants: entries stand in the order of the calls, and so do their packets in the arena, with holes where one was
+ * released; outcomes are handed out in that order too. Entries before `_next` were sent on this connection or have
+ * their outcome; the one at `_next` has neither. An entry has a packet id exactly as long as it can be acknowledged.
+ */
+import type { PacketEncoder } from "./codec.js";
+import { MAX_PACKET_ID, PUBACK, PUBCOMP, PUBREC } from "./wire.js";
+
+// The state of an entry: the acknowledgement it waits for next (0: none), and two flags.
+const ACK = 15;
+/** Was sent whole, on this connection or an earlier one: to send it again is a repetition [MQTT-3.3.1-1]. */
+const SENT = 16;
+/** Has its outcome, and waits for the entries before it to have theirs. */
+const DONE = 32;
+
+/** Holds what was accepted and not finished. Every size is fixed at construction. */
+export class Outbox {
+  /** The arena. */
+  readonly bytes: Uint8Array;
+  /** Entries in use. */
+  count = 0;
+  /** Entries that were sent on this connection and wait for an acknowledgement. */
+  inflight = 0;
+  /** Where in the arena the next packet is to be written: from here to its end. */
+  tail = 0;
+  /** The table is a ring; `_head` is its oldest entry. Of each: packet id, state, and the three numbers below. */
+  private readonly _packetIds: Uint16Array;
+  private readonly _states: Uint8Array;
+  private readonly _offsets: Int32Array;
+  private readonly _lengths: Int32Array;
+  private readonly _sentAtMs: Int32Array;
+  private _head = 0;
+  private _next = 0;
+  /** Bytes of the entry at `_next` that are sent already. */
+  private _partial = 0;
+  /** Bytes in the arena that are not released. */
+  private _live = 0;
+  private _lastPacketId = 0;
+  /** Where the search for a packet id begins: acknowledgements come mostly in order. */
+  private _hint = 0;
+
+  /**
+   * @param capacity bytes of the arena
+   * @param maxOperations entries of the table
+   */
+  constructor(capacity: number, maxOperations: number) {
+    this.bytes = new Uint8Array(capacity);
+    this._packetIds = new Uint16Array(maxOperations);
+    this._states = new Uint8Array(maxOperations);
+    this._offsets = new Int32Array(maxOperations);
+    this._lengths = new Int32Array(maxOperations);
+    this._sentAtMs = new Int32Array(maxOperations);
+  }
+
+  /** True when the table has no entry left. */
+  isFull(): boolean {
+    return this.count === this._states.length;
+  }
+
+  /** True when nothing waits to be sent or acknowledged. */
+  isIdle(): boolean {
+    return this._next === this.count && this.inflight === 0;
+  }
+
+  /** True when a packet was begun on this connection, so that it must be finished before any other. */
+  isMidPacket(): boolean {
+    return this._partial > 0;
+  }
+
+  /**
+   * The packet id for the next `add`: one more than the last, after 65535 comes 1, those in use are passed over
+   * [MQTT-2.3.1-2]. 0 when all are in use.
+   */
+  nextPacketId(): number {
+    let packetId = this._lastPacketId;
+    for (let tries = 0; tries < MAX_PACKET_ID; tries++) {
+      packetId = packetId === MAX_PACKET_ID ? 1 : packetId + 1;
+      // Ids are given in turn and entries leave in turn: an id cannot come round before that many entries are there.
+      if (this.count < MAX_PACKET_ID || this._find(packetId) < 0) return packetId;
+    }
+    return 0;
+  }
+
+  /**
+   * Adds the packet that was written to `bytes[tail..end)`.
+   *
+   * @param ack type of the acknowledgement that it waits for first; 0: none, it is done when sent
+   * @param packetId from `nextPacketId`; 0 exactly if `ack` is
+   */
+  add(end: number, ack: number, packetId: number): void {
+    const entry = this._entry(this.count++);
+    this._packetIds[entry] = packetId;
+    this._states[entry] = ack;
+    this._offsets[entry] = this.tail;
+    this._lengths[entry] = end - this.tail;
+    this._live += end - this.tail;
+    this.tail = end;
+    if (packetId !== 0) this._lastPacketId = packetId;
+  }
+
+  /** Moves the packets together. Returns false when there was nothing to gain. */
+  compact(): boolean {
+    if (this._live === this.tail) return false;
+    let to = 0;
+    for (let i = 0; i < this.count; i++) {
+      const entry = this._entry(i);
+      const offset = this._offsets[entry];
+      this.bytes.copyWithin(to, offset, offset + this._lengths[entry]);
+      this._offsets[entry] = to;
+      to += this._lengths[entry];
+    }
+    this.tail = to;
+    return true;
+  }
+
+  /** Where the bytes lie that `sendable` counts. */
+  sendStart(): number {
+    return this._offsets[this._entry(this._next)] + this._partial;
+  }
+
+  /**
+   * Count of bytes, from `sendStart()` on, that may be sent now: the rest of a packet that was begun and nothing else,
+   * or all packets that lie together and that the window lets go.
+   *
+   * @param window how many entries may be waiting for an acknowledgement
+   */
+  sendable(window: number): number {
+    if (this._next === this.count) return 0;
+    let inflight = this.inflight;
+    const start = this._offsets[this._entry(this._next)];
+    let end = start;
+    for (let i = this._next; i < this.count; i++) {
+      const entry = this._entry(i);
+      if (this._offsets[entry] !== end || (this._states[entry] & DONE) !== 0) break;
+      if (this._packetIds[entry] !== 0 && ++inflight > window) break;
+      end += this._lengths[entry];
+      if (this._partial > 0) break;
+    }
+    return end - start - this._partial;
+  }
+
+  /** `count` bytes from `sendStart()` on were sent, at `nowMs`. Returns true when that completed a packet. */
+  sent(count: number, nowMs: number): boolean {
+    let rest = this._partial + count;
+    let isWhole = false;
+    this._partial = 0;
+    while (rest > 0) {
+      const entry = this._entry(this._next);
+      const length = this._lengths[entry];
+      if (rest < length) {
+        this._partial = rest;
+        break;
+      }
+      rest -= length;
+      isWhole = true;
+      this._states[entry] |= SENT;
+      this._sentAtMs[entry] = nowMs;
+      if (this._packetIds[entry] === 0) this._finish(entry, 0);
+      else this.inflight++;
+      this._next++;
+      this._passDone();
+    }
+    return isWhole;
+  }
+
+  /**
+   * An acknowledgement came. Returns -1 if no entry waits for it on this connection; otherwise where in the arena the
+   * entry's packet lay, of which the first `keep` bytes remain, for the caller to overwrite. After PUBREC the entry
+   * waits for PUBCOMP, and what is written there is what will be sent again; after any other it has its outcome.
+   */
+  acknowledge(type: number, packetId: number, keep: number, nowMs: number): number {
+    const index = this._find(packetId);
+    if (index < 0 || index >= this._next) return -1;
+    const entry = this._entry(index);
+    if ((this._states[entry] & ACK) !== type) return -1;
+    if (type === PUBREC) {
+      this._states[entry] = PUBCOMP | SENT;
+      this._sentAtMs[entry] = nowMs;
+      this._shrink(entry, keep);
+    } else {
+      this.inflight--;
+      this._finish(entry, keep);
+    }
+    return this._offsets[entry];
+  }
+
+  /** True when `packetId` waits for the acknowledgement `type` on this connection. */
+  awaits(type: number, packetId: number): boolean {
+    const index = this._find(packetId);
+    return index >= 0 && index < this._next && (this._states[this._entry(index)] & ACK) === type;
+  }
+
+  /** Where the packet begins that `awaits` found. */
+  packetStart(packetId: number): number {
+    return this._offsets[this._entry(this._find(packetId))];
+  }
+
+  /** Where it ends. */
+  packetEnd(packetId: number): number {
+    const entry = this._entry(this._find(packetId));
+    return this._offsets[entry] + this._lengths[entry];
+  }
+
+  /** Milliseconds that the entry waiting longest has been waiting for an acknowledgement; 0 when none is. */
+  longestWait(nowMs: number): number {
+    let longest = 0;
+    for (let i = 0; i < this._next; i++) {
+      const entry = this._entry(i);
+      const wait = (nowMs - this._sentAtMs[entry]) | 0;
+      if (this._packetIds[entry] !== 0 && wait > longest) longest = wait;
+    }
+    return longest;
+  }
+
+  /**
+   * The type of the acknowledgement that finished the oldest entry (0: it needed none), or -1 if it is not finished.
+   */
+  doneType(): number {
+    if (this.count === 0) return -1;
+    const state = this._states[this._head];
+    return (state & DONE) === 0 ? -1 : state & ACK;
+  }
+
+  /** Where the bytes begin that `acknowledge` kept of the oldest entry. */
+  doneStart(): number {
+    return this._offsets[this._head];
+  }
+
+  /** Where they end. */
+  doneEnd(): number {
+    return this._offsets[this._head] + this._lengths[this._head];
+  }
+
+  /** Drops the oldest entry, which is finished. */
+  dropDone(): void {
+    this._shrink(this._head, 0);
+    this._head = this._entry(1);
+    this.count--;
+    this._next--;
+    if (this._hint > 0) this._hint--;
+  }
+
+  /**
+   * The connection is gone. What has its outcome stays to be handed out. Of the rest, publishes at QoS 1 and 2 stay if
+   * `keep`; everything else is dropped.
+   */
+  disconnect(keep: boolean): void {
+    let kept = 0;
+    for (let i = 0; i < this.count; i++) {
+      const from = this._entry(i);
+      const ack = this._states[from] & ACK;
+      const isPublish = ack === PUBACK || ack === PUBREC || ack === PUBCOMP;
+      if ((this._states[from] & DONE) === 0 && !(keep && isPublish)) {
+        this._shrink(from, 0);
+        continue;
+      }
+      const to = this._entry(kept++);
+      this._packetIds[to] = this._packetIds[from];
+      this._states[to] = this._states[from];
+      this._offsets[to] = this._offsets[from];
+      this._lengths[to] = this._lengths[from];
+    }
+    this.count = kept;
+    this.inflight = 0;
+    this._hint = 0;
+    this._partial = 0;
+    this._next = 0;
+    this._passDone();
+  }
+
+  /**
+   * A new connection is accepted: everything that waits is to be sent again, in order [MQTT-4.4.0-1] [MQTT-4.6.0-1], a
+   * PUBLISH that was sent before with DUP.
+   *
+   * @param sessionPresent false: the broker has forgotten which PUBREL it waits for. It had confirmed those messages
+   *   with PUBREC, so they have their outcome.
+   */
+  resume(sessionPresent: boolean, encoder: PacketEncoder): void {
+    for (let i = 0; i < this.count; i++) {
+      const entry = this._entry(i);
+      const state = this._states[entry];
+      if (state === (PUBCOMP | SENT)) {
+        if (!sessionPresent) this._finish(entry, 0);
+      } else if ((state & (SENT | DONE)) === SENT) {
+        encoder.markDup(this.bytes, this._offsets[entry]);
+      }
+    }
+    this._passDone();
+  }
+
+  /** The entry that is `index` behind the oldest. */
+  private _entry(index: number): number {
+    const entry = this._head + index;
+    return entry < this._states.length ? entry : entry - this._states.length;
+  }
+
+  /** How far behind the oldest the entry with this packet id is, or -1. */
+  private _find(packetId: number): number {
+    let index = this._hint;
+    for (let tries = 0; tries < this.count; tries++) {
+      if (index >= this.count) index = 0;
+      if (this._packetIds[this._entry(index)] === packetId) {
+        this._hint = index;
+        return index;
+      }
+      index++;
+    }
+    return -1;
+  }
+
+  private _finish(entry: number, keep: number): void {
+    this._packetIds[entry] = 0;
+    this._states[entry] |= DONE;
+    this._shrink(entry, keep);
+  }
+
+  /** Releases all but the first `keep` bytes of a packet. */
+  private _shrink(entry: number, keep: number): void {
+    const end = this._offsets[entry] + this._lengths[entry];
+    this._live -= this._lengths[entry] - keep;
+    this._lengths[entry] = keep;
+    if (this._live === 0) this.tail = 0;
+    else if (end === this.tail) this.tail = this._offsets[entry] + keep;
+  }
+
+  private _passDone(): void {
+    while (this._next < this.count && (this._states[this._entry(this._next)] & DONE) !== 0) this._next++;
+  }
+}

@@ -1,0 +1,555 @@
+/**
+ * The exchange of packets with a broker, sans I/O: bytes and time go in, bytes, events and the next deadline come out.
+ * One session outlives many connections: packet ids, unacknowledged messages and received QoS 2 ids stay with it.
+ *
+ * Knows the rules of MQTT, and no socket, timer, text format or callback of an application. How packets look is the
+ * codec's.
+ *
+ * Invariants: a packet once begun is sent to its end before another begins; acknowledgements, PINGREQ and PUBREL do not
+ * wait behind operations; after DISCONNECT nothing is sent [MQTT-3.14.4-2]. No method calls the handler but `receive`,
+ * `sent` and `tick`; after `onEnd` or `lost` it hears nothing until the next `connect`.
+ */
+import type { Text } from "../hal/socket.js";
+import type { Codec, PacketEncoder } from "./codec.js";
+import type { DecoderHandler, StreamDecoder } from "./decoder.js";
+import type { ConnectFields, Subscriptions } from "./encoder.js";
+import {
+  BAD_LENGTH,
+  BAD_TOPIC,
+  CONN_FAIL_NOT_A_CONNACK_MSG,
+  CONN_FAIL_TIMEOUT_RECEIVING,
+  CONN_FAIL_TIMEOUT_SENDING,
+  END_ACK_OVERDUE,
+  END_BY_APPLICATION,
+  END_PINGRESP_OVERDUE,
+  END_RECEIVE_MAXIMUM,
+  NO_ROOM,
+  UNEXPECTED_PACKET,
+} from "./errors.js";
+import { Outbox } from "./outbox.js";
+import { isTopicName } from "./topic.js";
+import {
+  DISCONNECT,
+  PINGREQ,
+  PUBACK,
+  PUBCOMP,
+  PUBREC,
+  PUBREL,
+  QOS_1,
+  QOS_2,
+  SUBACK,
+  UNSUBACK,
+} from "./wire.js";
+
+/** What a session is made of. Times are in milliseconds below 2^30, capacities as in `Capacities`. */
+export interface SessionOptions {
+  cleanSession: boolean;
+  /** Seconds, 1..65535. */
+  keepAliveSeconds: number;
+  /** Most operations that wait for an acknowledgement at the same time. */
+  maxInflight: number;
+  /** An operation that is not acknowledged for this long ends the connection. */
+  ackTimeoutMs: number;
+  /** How long `disconnect` waits for acknowledgements. */
+  drainTimeoutMs: number;
+  txCapacity: number;
+  maxOperations: number;
+  receiveMaximum: number;
+}
+
+/** Learns what happens. Its methods run inside `receive`, `sent` and `tick`, and may call any method of the session. */
+export interface SessionHandler {
+  /** The broker accepted the connection. */
+  onConnect(sessionPresent: boolean): void;
+  /**
+   * The connection is to be closed now. `reason` is a code of `errors.ts`: before `onConnect` one of NodeMCU's or a
+   * return code of CONNACK, later one of `END_...` or what a decoder found.
+   */
+  onEnd(reason: number): void;
+  /**
+   * A message begins, one that is to be delivered.
+   *
+   * @param topic the topic name; empty when it was too long for the receive buffer
+   * @param flags DUP, QoS and RETAIN as in the first byte of the packet
+   * @param packetId 0 at QoS 0
+   * @param payloadLength bytes that `onPayload` will bring
+   * @param packetLength bytes of the whole packet
+   */
+  onMessage(topic: string, flags: number, packetId: number, payloadLength: number, packetLength: number): void;
+  /**
+   * The next part of the message's payload, valid during the call; `owed` bytes are still to come. When that is 0 the
+   * message is delivered: it is acknowledged once the call returns.
+   */
+  onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void;
+  /** An operation has its outcome: `takeDone` may have something. */
+  onDone(): void;
+}
+
+/** NodeMCU's limits for CONNECT and CONNACK, from connection to acceptance. */
+const CONNECT_STEP_MS = 5000;
+/** How long the last packets may take to leave once nothing is waited for any more. */
+const FLUSH_MS = 5000;
+/** Bytes of a PUBREL. */
+const PUBREL_LENGTH = 4;
+/** Room for acknowledgements that leave together. */
+const CONTROL_CAPACITY = 64;
+/** Up to here an acknowledgement, a PINGREQ and a DISCONNECT fit behind it. */
+const CONTROL_FULL = CONTROL_CAPACITY - 8;
+/** Up to here a PINGREQ and a DISCONNECT fit. */
+const PING_FITS = CONTROL_CAPACITY - 4;
+
+/** No connection. */
+const IDLE = 0;
+/** CONNECT is leaving. */
+const SENDING_CONNECT = 1;
+const AWAIT_CONNACK = 2;
+const UP = 3;
+/** As UP, but no operation is accepted: what is there is sent and acknowledged, then DISCONNECT follows. */
+const DRAINING = 4;
+/** DISCONNECT is the last packet in `_control`. */
+const LEAVING = 5;
+
+/** One session with a broker. */
+export class Session implements DecoderHandler {
+  /**
+   * When `tick` wants to be called, on the caller's clock. Means something from `connect` to `onEnd` or `lost`. It may
+   * be too early, never too late.
+   */
+  deadlineMs = 0;
+  /** Where the bytes lie that `pending` counts: from `outStart` on, until the next call of any method. */
+  out: Uint8Array;
+  outStart = 0;
+  private readonly _handler: SessionHandler;
+  private readonly _options: SessionOptions;
+  private readonly _text: Text;
+  private readonly _encoder: PacketEncoder;
+  private readonly _decoder: StreamDecoder;
+  private readonly _outbox: Outbox;
+  private readonly _keepAliveMs: number;
+  /** CONNECT for the next connection. */
+  private _connect: Uint8Array;
+  /** CONNECT of this connection, of which `_connectLeft` bytes are still to be sent. */
+  private _connecting: Uint8Array;
+  private _connectLeft = 0;
+  /** Acknowledgements, PINGREQ and DISCONNECT to be sent: `_control[_controlStart.._controlEnd)`. */
+  private readonly _control: Uint8Array;
+  private _controlStart = 0;
+  private _controlEnd = 0;
+  /** Packet ids of received QoS 2 messages whose PUBREL has not come: the first `_receivedCount`. */
+  private readonly _received: Uint16Array;
+  private _receivedCount = 0;
+  private _phase = IDLE;
+  /** Time of the call that is under way. */
+  private _nowMs = 0;
+  private _lastSentMs = 0;
+  private _lastReceivedMs = 0;
+  /** PINGREQ was sent, or is about to be, and PINGRESP is to come by `_pingDeadlineMs`. */
+  private _isPinging = false;
+  private _pingDeadlineMs = 0;
+  // Of the message that is being received.
+  private _qos = 0;
+  private _packetId = 0;
+  /** It was delivered before. */
+  private _isRepeated = false;
+
+  /**
+   * @param handler learns what happens
+   * @param codec the version of MQTT
+   * @param text the platform's conversion of strings
+   * @param scratch what `Framer` calls so; `receive` may be given parts of it
+   */
+  constructor(handler: SessionHandler, codec: Codec, text: Text, scratch: Uint8Array, options: SessionOptions) {
+    this._handler = handler;
+    this._options = options;
+    this._text = text;
+    this._encoder = codec.encoder(text);
+    this._decoder = codec.decoder(this, scratch);
+    this._outbox = new Outbox(options.txCapacity, options.maxOperations);
+    this._received = new Uint16Array(options.receiveMaximum);
+    this._control = new Uint8Array(CONTROL_CAPACITY);
+    this._keepAliveMs = options.keepAliveSeconds * 1000;
+    this._connect = this._connecting = this.out = new Uint8Array(0);
+  }
+
+  /**
+   * Sets what CONNECT says, from the next `connect` on. Returns a negative code of `errors.ts`, and changes nothing,
+   * when that cannot be encoded in `maxLength` bytes.
+   */
+  setConnect(fields: ConnectFields, maxLength: number): number {
+    const packet = new Uint8Array(maxLength);
+    const length = this._encoder.connect(packet, 0, maxLength, fields);
+    if (length > 0) this._connect = packet.slice(0, length);
+    return length;
+  }
+
+  /** True from CONNACK until `disconnect` or the end: operations are accepted. */
+  isUp(): boolean {
+    return this._phase === UP;
+  }
+
+  /** The network connection is up: CONNECT is to be sent. */
+  connect(nowMs: number): void {
+    this._phase = SENDING_CONNECT;
+    this._decoder.reset();
+    this._connecting = this._connect;
+    this._connectLeft = this._connect.length;
+    this._controlStart = this._controlEnd = 0;
+    this._isPinging = false;
+    this._lastSentMs = this._lastReceivedMs = nowMs;
+    this._step(nowMs, CONNECT_STEP_MS);
+  }
+
+  /**
+   * Ends in good order: what was accepted is sent and, within `drainTimeoutMs`, acknowledged; then DISCONNECT is sent,
+   * then comes `onEnd`. Before CONNACK, DISCONNECT follows CONNECT. Returns false when there is no connection, or when
+   * it is ending already.
+   */
+  disconnect(nowMs: number): boolean {
+    if (this._phase === IDLE || this._phase >= DRAINING) return false;
+    if (this._phase === UP) {
+      this._phase = DRAINING;
+      this._step(nowMs, this._options.drainTimeoutMs);
+    } else {
+      this._leave(nowMs);
+    }
+    return true;
+  }
+
+  /** The network connection is gone, or not wanted any more. What the session has to keep is kept. */
+  lost(): void {
+    this._phase = IDLE;
+    this._decoder.stop();
+    this._outbox.disconnect(!this._options.cleanSession);
+    if (this._options.cleanSession) this._receivedCount = 0;
+  }
+
+  /**
+   * Queues a message. Returns its packet id (0 at QoS 0) or, having queued nothing, a negative code of `errors.ts`:
+   * NO_ROOM while there is no session, entry or room, or what is wrong with the topic or the payload.
+   *
+   * @param topic a valid Topic Name
+   * @param payload read during the call only
+   * @param flags QoS and RETAIN as in the first byte of the packet
+   */
+  publish(topic: string, payload: string | Uint8Array, flags: number): number {
+    const ack = (flags & QOS_1) !== 0 ? PUBACK : (flags & QOS_2) !== 0 ? PUBREC : 0;
+    return this._add(ack, topic, payload, flags, undefined);
+  }
+
+  /** Queues a SUBSCRIBE for at least one filter, all of them valid. Returns as `publish`. */
+  subscribe(filters: Subscriptions): number {
+    return this._add(SUBACK, "", "", 0, filters);
+  }
+
+  /** Queues an UNSUBSCRIBE for at least one filter, all of them valid. Returns as `publish`. */
+  unsubscribe(filters: Subscriptions): number {
+    return this._add(UNSUBACK, "", "", 0, filters);
+  }
+
+  /**
+   * How the oldest operation ended: the type of its last acknowledgement (PUBACK, PUBCOMP, SUBACK, UNSUBACK), 0 for a
+   * message at QoS 0 that was sent, or -1 if it has not ended.
+   */
+  doneType(): number {
+    return this._outbox.doneType();
+  }
+
+  /** The return codes in the SUBACK that ended the oldest operation; they are the caller's. */
+  grantedCodes(): Uint8Array {
+    return this._outbox.bytes.slice(this._outbox.doneStart(), this._outbox.doneEnd());
+  }
+
+  /** Forgets the oldest operation, which has ended. Until then it takes an entry of the table. */
+  dropDone(): void {
+    this._outbox.dropDone();
+  }
+
+  /** Count of operations that were not forgotten. */
+  operations(): number {
+    return this._outbox.count;
+  }
+
+  /** Bytes at the front of `scratch` that are in use: what is received next must lie behind them. */
+  filled(): number {
+    return this._decoder.filled;
+  }
+
+  /** Reads `bytes[start..end)` and returns how far it came: `end`, or less when `isHeld()`. */
+  receive(bytes: Uint8Array, start: number, end: number, nowMs: number): number {
+    if (this._phase === IDLE || this._phase === LEAVING) return end;
+    if (this.isHeld()) return start;
+    this._nowMs = nowMs;
+    this._lastReceivedMs = nowMs;
+    const at = this._decoder.push(bytes, start, end);
+    if (at >= 0) return at;
+    this._violation(at);
+    return end;
+  }
+
+  /** True when bytes must leave before more can be received: there is no room for one more acknowledgement. */
+  isHeld(): boolean {
+    return this._controlEnd > CONTROL_FULL;
+  }
+
+  /**
+   * Count of bytes to be sent now, from `out[outStart]` on: whole packets, except that the first may be the rest of one
+   * that was begun.
+   */
+  pending(): number {
+    const left = this._connectLeft;
+    if (left > 0) return this._pend(this._connecting, this._connecting.length - left, left);
+    const outbox = this._outbox;
+    if (this._phase === DRAINING && outbox.isIdle()) this._leave(this._nowMs);
+    if (!outbox.isMidPacket()) {
+      const count = this._controlEnd - this._controlStart;
+      if (count > 0) return this._pend(this._control, this._controlStart, count);
+      if (this._phase < UP || this._phase === LEAVING) return 0;
+    }
+    const count = outbox.sendable(this._options.maxInflight);
+    return count === 0 ? 0 : this._pend(outbox.bytes, outbox.sendStart(), count);
+  }
+
+  /** The first `count` of the bytes that `pending` counted are with the network now. */
+  sent(count: number, nowMs: number): void {
+    if (this.out === this._connecting) {
+      this._connectLeft -= count;
+      if (this._connectLeft > 0) return;
+      if (this._phase === SENDING_CONNECT) {
+        this._phase = AWAIT_CONNACK;
+        this._step(nowMs, CONNECT_STEP_MS);
+      }
+    } else if (this.out === this._control) {
+      this._controlStart += count;
+      if (this._controlStart < this._controlEnd) return;
+      this._controlStart = this._controlEnd = 0;
+      if (this._phase === LEAVING) return this._end(END_BY_APPLICATION);
+    } else {
+      const inflight = this._outbox.inflight;
+      if (!this._outbox.sent(count, nowMs)) return;
+      if (inflight === 0 && this._outbox.inflight > 0 && this._phase === UP) {
+        this._notLater(nowMs + this._options.ackTimeoutMs);
+      }
+    }
+    this._lastSentMs = nowMs;
+  }
+
+  /** Time has passed. Does what is due, and sets `deadlineMs`; there may be something to send then. */
+  tick(nowMs: number): void {
+    if (this._phase === IDLE || isAfter(this.deadlineMs, nowMs)) return;
+    switch (this._phase) {
+      case SENDING_CONNECT:
+        return this._end(CONN_FAIL_TIMEOUT_SENDING);
+      case AWAIT_CONNACK:
+        return this._end(CONN_FAIL_TIMEOUT_RECEIVING);
+      case DRAINING:
+        return this._leave(nowMs);
+      case LEAVING:
+        return this._end(END_BY_APPLICATION);
+      default:
+        this._keepAlive(nowMs);
+    }
+  }
+
+  onConnack(sessionPresent: boolean, returnCode: number): void {
+    if (this._phase !== AWAIT_CONNACK) return this._violation(UNEXPECTED_PACKET);
+    if (returnCode !== 0) return this._end(returnCode);
+    // A broker without the session begins its packet ids anew: an id would no longer mean the message it meant.
+    if (!sessionPresent) this._receivedCount = 0;
+    this._outbox.resume(sessionPresent, this._encoder);
+    this._phase = UP;
+    this._plan(this._nowMs);
+    this._handler.onConnect(sessionPresent);
+    this._handler.onDone();
+  }
+
+  onPublish(
+    flags: number,
+    packetId: number,
+    bytes: Uint8Array,
+    topicStart: number,
+    topicEnd: number,
+    payloadLength: number,
+    packetLength: number,
+  ): void {
+    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
+    // Nothing of a topic name that was too long is there; it is the only empty one.
+    const topic = topicStart === topicEnd ? "" : this._text.decode(bytes, topicStart, topicEnd, true);
+    if (topic === undefined || (topicStart < topicEnd && !isTopicName(topic))) return this._violation(BAD_TOPIC);
+    this._qos = (flags >> 1) & 3;
+    this._packetId = packetId;
+    this._isRepeated = this._qos === 2 && this._receivedIndex(packetId) >= 0;
+    if (this._isRepeated) return;
+    if (this._qos === 2 && this._receivedCount === this._received.length) return this._end(END_RECEIVE_MAXIMUM);
+    this._handler.onMessage(topic, flags, packetId, payloadLength, packetLength);
+  }
+
+  onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void {
+    if (this._phase < UP) return;
+    if (!this._isRepeated) {
+      // Remembered before the application sees it: whatever happens then, it is not delivered again [MQTT-4.3.3-2].
+      if (owed === 0 && this._qos === 2) this._received[this._receivedCount++] = this._packetId;
+      this._handler.onPayload(bytes, start, end, owed);
+    }
+    if (owed === 0 && this._qos > 0) this._acknowledge(this._qos === 1 ? PUBACK : PUBREC, this._packetId);
+  }
+
+  onAck(type: number, packetId: number): void {
+    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
+    if (type === PUBREL) {
+      const index = this._receivedIndex(packetId);
+      if (index >= 0) this._received[index] = this._received[--this._receivedCount];
+      // Also for an id that is not known: the broker may have missed the first PUBCOMP.
+      this._acknowledge(PUBCOMP, packetId);
+    } else if (type === PUBREC) {
+      const outbox = this._outbox;
+      const offset = outbox.acknowledge(PUBREC, packetId, PUBREL_LENGTH, this._nowMs);
+      if (offset >= 0) this._encoder.ack(outbox.bytes, offset, offset + PUBREL_LENGTH, PUBREL, packetId);
+      // Also for an id that is not known, so that the broker can forget it [MQTT-4.3.3-1].
+      this._acknowledge(PUBREL, packetId);
+    } else if (this._outbox.acknowledge(type, packetId, 0, this._nowMs) >= 0) {
+      this._handler.onDone();
+    }
+  }
+
+  onSuback(packetId: number, bytes: Uint8Array, start: number, end: number): void {
+    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
+    const outbox = this._outbox;
+    if (!outbox.awaits(SUBACK, packetId)) return;
+    const asked = this._encoder.filterCount(outbox.bytes, outbox.packetStart(packetId), outbox.packetEnd(packetId));
+    if (asked !== end - start) return this._violation(BAD_LENGTH);
+    // The codes wait where the SUBSCRIBE lay, which was longer, until the operation's turn comes.
+    const offset = outbox.acknowledge(SUBACK, packetId, asked, this._nowMs);
+    for (let i = 0; i < asked; i++) outbox.bytes[offset + i] = bytes[start + i];
+    this._handler.onDone();
+  }
+
+  onPingresp(): void {
+    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
+    this._isPinging = false;
+  }
+
+  /** Encodes an operation at the end of the outbox and adds it. */
+  private _add(
+    ack: number,
+    topic: string,
+    payload: string | Uint8Array,
+    flags: number,
+    filters: Subscriptions | undefined,
+  ): number {
+    const outbox = this._outbox;
+    if (this._phase !== UP || outbox.isFull()) return NO_ROOM;
+    const packetId = ack === 0 ? 0 : outbox.nextPacketId();
+    if (ack !== 0 && packetId === 0) return NO_ROOM;
+    let end = this._encode(ack, packetId, topic, payload, flags, filters);
+    if (end === NO_ROOM && outbox.compact()) end = this._encode(ack, packetId, topic, payload, flags, filters);
+    if (end < 0) return end;
+    outbox.add(end, ack, packetId);
+    return packetId;
+  }
+
+  private _encode(
+    ack: number,
+    packetId: number,
+    topic: string,
+    payload: string | Uint8Array,
+    flags: number,
+    filters: Subscriptions | undefined,
+  ): number {
+    const bytes = this._outbox.bytes;
+    const tail = this._outbox.tail;
+    if (filters === undefined) {
+      return this._encoder.publish(bytes, tail, bytes.length, flags, packetId, topic, payload);
+    }
+    return ack === SUBACK
+      ? this._encoder.subscribe(bytes, tail, bytes.length, packetId, filters)
+      : this._encoder.unsubscribe(bytes, tail, bytes.length, packetId, filters);
+  }
+
+  private _pend(out: Uint8Array, start: number, count: number): number {
+    this.out = out;
+    this.outStart = start;
+    return count;
+  }
+
+  /** Queues PUBACK, PUBREC, PUBREL or PUBCOMP, unless the connection ended meanwhile. */
+  private _acknowledge(type: number, packetId: number): void {
+    if (this._phase !== UP && this._phase !== DRAINING) return;
+    this._controlEnd = this._encoder.ack(this._control, this._controlEnd, CONTROL_CAPACITY, type, packetId);
+    if (this.isHeld()) this._decoder.stop();
+  }
+
+  /** Queues DISCONNECT behind everything else. */
+  private _leave(nowMs: number): void {
+    this._phase = LEAVING;
+    this._controlEnd = this._encoder.empty(this._control, this._controlEnd, CONTROL_CAPACITY, DISCONNECT);
+    this._step(nowMs, FLUSH_MS);
+  }
+
+  private _keepAlive(nowMs: number): void {
+    if (this._isPinging) {
+      // PINGRESP cannot overtake a packet that is arriving; as long as that one goes on, the peer is there.
+      const extendedMs = this._lastReceivedMs + this._keepAliveMs;
+      if (this._decoder.isMidPacket() && isAfter(extendedMs, this._pingDeadlineMs)) this._pingDeadlineMs = extendedMs;
+      if (!isAfter(this._pingDeadlineMs, nowMs)) return this._end(END_PINGRESP_OVERDUE);
+    } else if (!isAfter(this._pingDueMs(), nowMs)) {
+      this._isPinging = true;
+      this._pingDeadlineMs = nowMs + this._keepAliveMs;
+      // Without room nothing has left for a while. Then the deadline does what a PINGREQ could not.
+      if (this._controlEnd <= PING_FITS) {
+        this._controlEnd = this._encoder.empty(this._control, this._controlEnd, CONTROL_CAPACITY, PINGREQ);
+      }
+    }
+    if (this._outbox.longestWait(nowMs) >= this._options.ackTimeoutMs) return this._end(END_ACK_OVERDUE);
+    this._plan(nowMs);
+  }
+
+  /**
+   * When PINGREQ is due: the keep alive time after the last packet sent [MQTT-3.1.2-23], a sixteenth early, since
+   * timers are late; and as long after the last byte received, since sending alone does not show that the peer is
+   * there.
+   */
+  private _pingDueMs(): number {
+    const last = isAfter(this._lastSentMs, this._lastReceivedMs) ? this._lastReceivedMs : this._lastSentMs;
+    return last + this._keepAliveMs - (this._keepAliveMs >> 4);
+  }
+
+  /** Sets the deadline while UP. */
+  private _plan(nowMs: number): void {
+    this.deadlineMs = this._isPinging ? this._pingDeadlineMs : this._pingDueMs();
+    if (this._outbox.inflight > 0) {
+      this._notLater(nowMs + this._options.ackTimeoutMs - this._outbox.longestWait(nowMs));
+    }
+  }
+
+  private _notLater(deadlineMs: number): void {
+    if (isAfter(this.deadlineMs, deadlineMs)) this.deadlineMs = deadlineMs;
+  }
+
+  private _step(nowMs: number, lengthMs: number): void {
+    this._nowMs = nowMs;
+    this.deadlineMs = nowMs + lengthMs;
+  }
+
+  /** The broker broke the rules [MQTT-4.8.0-1]. */
+  private _violation(code: number): void {
+    this._end(this._phase < UP ? CONN_FAIL_NOT_A_CONNACK_MSG : code);
+  }
+
+  private _end(reason: number): void {
+    if (this._phase === IDLE) return;
+    this.lost();
+    this._handler.onEnd(reason);
+  }
+
+  private _receivedIndex(packetId: number): number {
+    for (let i = 0; i < this._receivedCount; i++) {
+      if (this._received[i] === packetId) return i;
+    }
+    return -1;
+  }
+}
+
+/** True when `a` is after `b` on a clock that may wrap at 32 bits. */
+function isAfter(a: number, b: number): boolean {
+  return ((a - b) | 0) > 0;
+}
