@@ -34,7 +34,7 @@ function compilerOptions(target) {
 }
 
 /** Strips the types; `./x.js` in an import means `./x.ts` beside it. Types are checked by tsc, not here. */
-export function typescript(target = ts.ScriptTarget.ES2022) {
+export function typescript(target) {
   const options = compilerOptions(target);
   return {
     name: "typescript",
@@ -61,10 +61,14 @@ export function typescript(target = ts.ScriptTarget.ES2022) {
   };
 }
 
-/** For boards: a syntax of 2020, one scope, and short names for members that begin with `_`, which are private here. */
-export const boardTarget = ts.ScriptTarget.ES2020;
+/** The newest syntax in a board's file. */
+const boardTarget = ts.ScriptTarget.ES2020;
 
-export function minify() {
+/** The newest syntax elsewhere. */
+export const nodeTarget = ts.ScriptTarget.ES2022;
+
+/** One scope, and short names for members that begin with `_`, which are private here. */
+function minify() {
   return terser({
     ecma: 2020,
     module: true,
@@ -75,8 +79,14 @@ export function minify() {
   });
 }
 
-/** A rollup input and output that make `input` into one minified file. */
-export function minified(input, aliases = {}) {
+/**
+ * A rollup input and output that make `input` into one minified file.
+ *
+ * @param input path of the source, relative to the root
+ * @param aliases import specifier -> path of the source it means
+ * @param target what a board understands, unless it never sees the file
+ */
+export function minified(input, aliases = {}, target = boardTarget) {
   return {
     input: resolve(root, input),
     external,
@@ -85,7 +95,7 @@ export function minified(input, aliases = {}) {
         name: "aliases",
         resolveId: (specifier) => (aliases[specifier] ? resolve(root, aliases[specifier]) : null),
       },
-      typescript(boardTarget),
+      typescript(target),
     ],
     output: { format: "es", plugins: [minify()], inlineDynamicImports: true },
   };

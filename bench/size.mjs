@@ -9,7 +9,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { rollup } from "rollup";
-import { minified, root } from "../rollup.shared.js";
+import { entries, minified, nodeTarget, root } from "../rollup.shared.js";
 
 const BUDGET = resolve(root, "bench/size.json");
 const README = resolve(root, "README.md");
@@ -18,24 +18,17 @@ const BLOCK = /(<!-- size -->\n)[^]*?(\n?<!-- \/size -->)/;
 /** zlib differs a little between Node versions and processors. */
 const GZIP_TOLERANCE = 1.01;
 
-const ENTRIES = [
-  ["mcu-mqtt", "src/index.ts"],
-  ["mcu-mqtt/client", "src/face.ts"],
-  ["mcu-mqtt/core", "src/core.ts"],
-  ["mcu-mqtt/hal/node", "hal/node.ts"],
-  ["mcu-mqtt/hal/mock", "hal/mock.ts"],
-];
-
-const CONTENTS = {
-  "mcu-mqtt": "client and Node's HAL",
-  "mcu-mqtt/client": "client without a HAL: what a board loads",
-  "mcu-mqtt/core": "codec in both directions, session",
-  "mcu-mqtt/hal/node": "Node's HAL",
-  "mcu-mqtt/hal/mock": "mock, for tests",
+/** Entry point -> what is in it, its source, the newest syntax (that of boards unless given). */
+const ENTRIES = {
+  "mcu-mqtt": ["client and Node's HAL", entries.index, nodeTarget],
+  "mcu-mqtt/client": ["client without a HAL: what a board loads", entries.client],
+  "mcu-mqtt/core": ["codec in both directions, session", entries.core],
+  "mcu-mqtt/hal/node": ["Node's HAL", entries["hal/node"], nodeTarget],
+  "mcu-mqtt/hal/mock": ["mock, for tests", entries["hal/mock"], nodeTarget],
 };
 
-async function measure(input) {
-  const { output, ...options } = minified(input, { "#hal": "hal/node.ts" });
+async function measure(input, target) {
+  const { output, ...options } = minified(input, { "#hal": entries["hal/node"] }, target);
   const bundle = await rollup(options);
   try {
     const result = await bundle.generate(output);
@@ -49,7 +42,7 @@ async function measure(input) {
 function table(sizes) {
   const digits = (count) => count.toLocaleString("en-US");
   const rows = Object.entries(sizes).map(
-    ([name, size]) => `| \`${name}\` | ${CONTENTS[name]} | ${digits(size.minified)} | ${digits(size.gzip)} |`,
+    ([name, size]) => `| \`${name}\` | ${ENTRIES[name][0]} | ${digits(size.minified)} | ${digits(size.gzip)} |`,
   );
   return ["| entry point | contents | minified, bytes | gzip, bytes |", "|---|---|--:|--:|", ...rows].join("\n");
 }
@@ -107,8 +100,8 @@ if (unknown.length > 0) {
 }
 
 const sizes = {};
-for (const [name, input] of ENTRIES) {
-  sizes[name] = await measure(input);
+for (const [name, [, input, target]] of Object.entries(ENTRIES)) {
+  sizes[name] = await measure(input, target);
 }
 console.log(table(sizes));
 
