@@ -80,13 +80,12 @@ function minify() {
 }
 
 /**
- * A rollup input and output that make `input` into one minified file.
+ * A rollup input and output that make `input` into one file.
  *
  * @param input path of the source, relative to the root
  * @param aliases import specifier -> path of the source it means
- * @param target what a board understands, unless it never sees the file
  */
-export function minified(input, aliases = {}, target = boardTarget) {
+export function bundled(input, aliases = {}, target = nodeTarget) {
   return {
     input: resolve(root, input),
     external,
@@ -97,6 +96,12 @@ export function minified(input, aliases = {}, target = boardTarget) {
       },
       typescript(target),
     ],
-    output: { format: "es", plugins: [minify()], inlineDynamicImports: true },
+    output: { format: "es", inlineDynamicImports: true },
   };
+}
+
+/** The same, minified; in the syntax that boards understand unless no board sees the file. */
+export function minified(input, aliases = {}, target = boardTarget) {
+  const { output, ...options } = bundled(input, aliases, target);
+  return { ...options, output: { ...output, plugins: [minify()] } };
 }

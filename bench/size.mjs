@@ -1,19 +1,25 @@
 /**
- * Bytes of each entry point, bundled and minified the way a board's file is, with everything it imports.
+ * What the package costs: bytes of each entry point, bundled and minified the way a board's file is with everything it
+ * imports, and RAM per client.
  *
- *     npm run size               prints the table
+ *     npm run size               prints the tables
  *     npm run size -- --check    fails when an entry is larger than bench/size.json says, or README.md says otherwise
  *     npm run size -- --update   writes the numbers to bench/size.json and README.md
+ *
+ * In README.md the tables stand between <!-- size --> and <!-- /size -->, <!-- ram --> and <!-- /ram -->.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { rollup } from "rollup";
 import { entries, minified, nodeTarget, root } from "../rollup.shared.js";
+import { exactPart, ramTable } from "./ram.mjs";
 
 const BUDGET = resolve(root, "bench/size.json");
 const README = resolve(root, "README.md");
-const BLOCK = /(<!-- size -->\n)[^]*?(\n?<!-- \/size -->)/;
+
+/** The part of README.md that belongs to a table. */
+const block = (name) => new RegExp(`(<!-- ${name} -->)[^]*?(<!-- /${name} -->)`);
 
 /** zlib differs a little between Node versions and processors. */
 const GZIP_TOLERANCE = 1.01;
@@ -59,7 +65,7 @@ function read(path) {
 }
 
 /** What keeps the numbers from being accepted, as sentences. */
-function complaints(sizes) {
+function complaints(sizes, ram) {
   const budget = JSON.parse(read(BUDGET) ?? "{}");
   const found = [];
   for (const [name, size] of Object.entries(sizes)) {
@@ -75,20 +81,28 @@ function complaints(sizes) {
       found.push(`${name} is ${size.gzip} bytes gzipped, ${size.gzip - allowed.gzip} over its budget.`);
     }
   }
-  const written = BLOCK.exec(read(README) ?? "");
-  if (written && !written[0].includes(table(budget))) {
-    found.push("README.md has other numbers than bench/size.json.");
+  const readme = read(README) ?? "";
+  for (const [name, text] of [["size", table(budget)], ["ram", ram]]) {
+    const written = block(name).exec(readme);
+    if (written && !exactPart(written[0]).includes(exactPart(text))) {
+      found.push(`README.md has other numbers in its <!-- ${name} --> block.`);
+    }
   }
   return found;
 }
 
-function update(sizes) {
+function update(sizes, ram) {
   writeFileSync(BUDGET, `${JSON.stringify(sizes, null, 2)}\n`);
-  const readme = read(README) ?? "";
-  if (BLOCK.test(readme)) {
-    writeFileSync(README, readme.replace(BLOCK, (_all, before, after) => before + table(sizes) + after));
-  } else {
-    console.error("README.md has no <!-- size --> ... <!-- /size --> block, and was left as it is.");
+  let readme = read(README) ?? "";
+  for (const [name, text] of [["size", table(sizes)], ["ram", ram]]) {
+    if (block(name).test(readme)) {
+      readme = readme.replace(block(name), (_all, before, after) => `${before}\n${text}\n${after}`);
+    } else {
+      console.error(`README.md has no <!-- ${name} --> and, on a line of its own, <!-- /${name} -->.`);
+    }
+  }
+  if (read(README) !== undefined) {
+    writeFileSync(README, readme);
   }
 }
 
@@ -103,13 +117,14 @@ const sizes = {};
 for (const [name, [, input, target]] of Object.entries(ENTRIES)) {
   sizes[name] = await measure(input, target);
 }
-console.log(table(sizes));
+const ram = await ramTable();
+console.log(`${table(sizes)}\n\n${ram}`);
 
 if (process.argv.includes("--update")) {
-  update(sizes);
+  update(sizes, ram);
 }
 if (process.argv.includes("--check")) {
-  const found = complaints(sizes);
+  const found = complaints(sizes, ram);
   for (const complaint of found) {
     console.error(complaint);
   }
