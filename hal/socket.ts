@@ -1,10 +1,10 @@
 /**
  * What the client asks of a platform: a socket, a timer, a clock and text conversion. Types and contract only.
  *
- * The socket follows the TCP class pattern of ECMA-419 (clause 11.2 of the 2nd edition), narrowed to what an MQTT client
- * uses, with two changes: ranges `(bytes, start, end)` replace views, so that no message costs an allocation here, and
- * the host name goes in as it is, since only the platform knows how its addresses are found and tried. An adapter makes
- * a view only where its platform insists. A new platform is one short file that exports a `Hal`.
+ * The socket follows the TCP class pattern of ECMA-419 (clause 11.2 of the 2nd edition), narrowed to what an MQTT
+ * client uses, with two changes: ranges `(bytes, start, end)` replace views, so that no message costs an allocation
+ * here, and the host name goes in as it is, since only the platform knows how its addresses are found and tried. An
+ * adapter makes a view only where its platform insists. A new platform is one short file that exports a `Hal`.
  *
  * Rules that hold for every member: bytes belong to the caller, and the platform reads or writes them during the call
  * only; no callback runs inside the call that caused it; no callback comes after `close()`.
@@ -45,14 +45,14 @@ export interface Socket {
 /** Receives what happens on a socket. */
 export interface SocketHandler {
   /**
-   * `count` bytes, always above 0, wait to be read: the total, with those announced before and not yet read. Comes when new bytes
-   * arrive, and only then: unread bytes are not announced again. Not reading is back-pressure: the platform then
-   * stops taking bytes from the network.
+   * `count` bytes, always above 0, wait to be read: the total, with those announced before and not yet read. Comes when
+   * new bytes arrive, and only then: unread bytes are not announced again. Not reading is back-pressure: the platform
+   * then stops taking bytes from the network.
    */
   onReadable(count: number): void;
   /**
-   * `count` bytes, always above 0, may be written. The first call means connected (for TLS: handshake done, peer verified). Later
-   * calls come when room has returned after `write` left none or little.
+   * `count` bytes, always above 0, may be written. The first call means connected (for TLS: handshake done, peer
+   * verified). Later calls come when room has returned after `write` left none or little.
    */
   onWritable(count: number): void;
   /**
@@ -88,8 +88,8 @@ export interface Text {
 }
 
 /**
- * Capacities of one client, fixed at construction. Bytes unless said otherwise. Each platform states its defaults, since
- * they depend on its memory; README, "Memory", has the sum.
+ * Capacities of one client, fixed at construction. Bytes unless said otherwise. Each platform states its defaults,
+ * since they depend on its memory; README, "Memory", has the sum.
  */
 export interface Capacities {
   /**
@@ -97,9 +97,15 @@ export interface Capacities {
    * and raised to it when smaller.
    */
   rxCapacity: number;
-  /** Transmit buffer: whole PUBLISH, SUBSCRIBE and UNSUBSCRIBE packets, from the call until sent (QoS 0) or acknowledged. */
+  /**
+   * Transmit buffer: whole PUBLISH, SUBSCRIBE and UNSUBSCRIBE packets, from the call until sent (QoS 0) or
+   * acknowledged.
+   */
   txCapacity: number;
-  /** Count of publishes, subscribes and unsubscribes that wait for sending, for their acknowledgement or for their callback. */
+  /**
+   * Count of publishes, subscribes and unsubscribes that wait for sending, for their acknowledgement or for their
+   * callback.
+   */
   maxOperations: number;
   /** Count of received QoS 2 messages whose PUBREL has not come; one more than that ends the connection. */
   receiveMaximum: number;
@@ -108,9 +114,9 @@ export interface Capacities {
 /** Everything a client asks of its platform. */
 export interface Hal {
   /**
-   * Starts to resolve `host`, connect and, unless `secure` is undefined, do the TLS handshake; `handler` learns what comes of
-   * it, never inside this call. Returns undefined when the platform has no socket left. There is no time limit here:
-   * the client has one, and calls `close()`.
+   * Starts to resolve `host`, connect and, unless `secure` is undefined, do the TLS handshake; `handler` learns what
+   * comes of it, never inside this call. Returns undefined when the platform has no socket left. There is no time limit
+   * here: the client has one, and calls `close()`.
    *
    * @param host a name or an address, as given by the application; not empty
    * @param port 1..65535
@@ -118,11 +124,17 @@ export interface Hal {
    *   `checkSecure` let pass
    */
   open(host: string, port: number, secure: object | undefined, handler: SocketHandler): Socket | undefined;
-  /** Throws a TypeError that names what is wrong: a TLS option that is unknown or of a wrong type, or TLS where there is none. */
+  /**
+   * Throws a TypeError that names what is wrong: a TLS option that is unknown or of a wrong type, or TLS where there is
+   * none.
+   */
   checkSecure(secure: object): void;
   /** A timer that calls `onTimer`; one per client. */
   createTimer(onTimer: () => void): Timer;
-  /** Milliseconds on a clock that never goes back; may wrap at 32 bits, so only differences (`(a - b) | 0`) mean anything. */
+  /**
+   * Milliseconds on a clock that never goes back; may wrap at 32 bits, so only differences (`(a - b) | 0`) mean
+   * anything.
+   */
   now(): number;
   text: Text;
   /**
