@@ -18,6 +18,9 @@ class MockPeer implements Peer {
   get received(): Uint8Array {
     return this.socket.sent;
   }
+  get receivedLength(): number {
+    return this.socket.sent.length;
+  }
   get ended(): boolean {
     return this.socket.closed;
   }
