@@ -38,7 +38,8 @@ export const PASSWORD = 4;
 
 /**
  * Takes what a client sends. Parts of a packet come before the packet itself: at `onConnect`, `onSubscribe` and
- * `onUnsubscribe` everything is known, and may be answered. Windows `(bytes, start, end)` are valid during the call.
+ * `onUnsubscribe` everything is known, and may be answered. They belong together: `stop` and `reset` take effect behind
+ * the packet. Windows `(bytes, start, end)` are valid during the call.
  */
 export interface ServerDecoderHandler extends MessageHandler {
   /**
@@ -78,10 +79,10 @@ export class ServerDecoder extends Framer {
     check.decoder = this;
   }
 
-  /** During `push`: what was read last is not acceptable, and the stream cannot be read on. */
-  refuse(error: number): void {
+  /** @internal During `onPublish`: the topic name is none, so the stream cannot be read on. */
+  refuseTopic(): void {
     this.reset();
-    this._error = error;
+    this._error = BAD_TOPIC;
   }
 
   protected override _accepts(first: number, length: number, capacity: number): number {
@@ -211,7 +212,7 @@ class TopicCheck implements MessageHandler {
   ): void {
     if (topicStart === topicEnd || isTopicName(bytes, topicStart, topicEnd)) {
       this._messages.onPublish(flags, packetId, bytes, topicStart, topicEnd, payloadLength, packetLength);
-    } else (this.decoder as ServerDecoder).refuse(BAD_TOPIC);
+    } else (this.decoder as ServerDecoder).refuseTopic();
   }
 
   onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void {
