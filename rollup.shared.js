@@ -67,14 +67,40 @@ const boardTarget = ts.ScriptTarget.ES2020;
 /** The newest syntax elsewhere. */
 export const nodeTarget = ts.ScriptTarget.ES2022;
 
-/** One scope, and short names for members that begin with `_`, which are private here. */
-function minify() {
+/**
+ * Names of the members that stand in the public types: what an application or a platform calls them must stay. Taken
+ * from the sources that declare them, so that nobody keeps a list.
+ */
+function publicNames() {
+  const names = new Set();
+  for (const file of ["hal/socket.ts", "src/client.ts", "src/callbacks.ts"]) {
+    const code = readFileSync(resolve(root, file), "utf8");
+    const visit = (node) => {
+      const isMember =
+        ts.isPropertySignature(node) ||
+        ts.isMethodSignature(node) ||
+        ((ts.isMethodDeclaration(node) || ts.isGetAccessor(node)) && node.parent.name?.text === "Client");
+      if (isMember && !node.name.text.startsWith("_")) names.add(node.name.text);
+      ts.forEachChild(node, visit);
+    };
+    visit(ts.createSourceFile(file, code, ts.ScriptTarget.ES2022, true));
+  }
+  return [...names];
+}
+
+/**
+ * One scope, and short names for members.
+ *
+ * @param isClosed true: nobody outside calls the members but by the public types, so that all others get short names;
+ *   false: only those that begin with `_`, which are private here
+ */
+function minify(isClosed) {
   return terser({
     ecma: 2020,
     module: true,
     toplevel: true,
     compress: { passes: 4, keep_fargs: false, pure_getters: "strict" },
-    mangle: { properties: { regex: /^_/ } },
+    mangle: { properties: isClosed ? { reserved: publicNames() } : { regex: /^_/ } },
     format: { comments: false },
   });
 }
@@ -100,8 +126,8 @@ export function bundled(input, aliases = {}, target = nodeTarget) {
   };
 }
 
-/** The same, minified; in the syntax that boards understand unless no board sees the file. */
+/** The same, minified; in the syntax that boards understand, and closed, unless no board sees the file. */
 export function minified(input, aliases = {}, target = boardTarget) {
   const { output, ...options } = bundled(input, aliases, target);
-  return { ...options, output: { ...output, plugins: [minify()] } };
+  return { ...options, output: { ...output, plugins: [minify(target === boardTarget)] } };
 }

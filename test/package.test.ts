@@ -298,6 +298,53 @@ describe("the board's file", () => {
     expect(packed.match(/\._\w{3,}/g)).toBeNull();
   });
 
+  it("works on a HAL of the application's, though the names of its own members are shortened", () => {
+    const said = runModule(
+      `import { createMqtt, MQTT_3_1_1 } from "./node_modules/mcu-mqtt/dist/board.js";
+      import { MockHal } from "mcu-mqtt/hal/mock";
+      const hal = new MockHal();
+      const mqtt = createMqtt(hal, MQTT_3_1_1);
+      const say = (name) => (client, ...rest) => console.log(name, client === m, ...rest.map((one) => JSON.stringify(one)));
+      const m = new mqtt.Client("id", 60, "user", "secret", 0, { format: "buffer", maxInflight: 3, rxCapacity: 256 });
+      for (const event of ["offline", "message", "overflow", "unsuback"]) m.on(event, say(event));
+      m.lwt("will", "gone", 1, 1);
+      console.log(m.connect("host", 1884, { ca: "x" }, 0, say("connect"), say("connfail")), hal.socket.port);
+      hal.socket.connect();
+      console.log(Buffer.from(hal.socket.takeSent()).toString("latin1").replace(/[^a-zA-Z]/g, "."));
+      hal.socket.receive([0x20, 2, 1, 0]);
+      console.log(m.connected, m.subscribe({ a: 1, b: 2 }, say("suback")), m.publish("t", "x", 2, 1, say("puback")));
+      console.log(m.unsubscribe("a"), ...hal.socket.takeSent());
+      hal.socket.receive([0x90, 4, 0, 1, 1, 0x80, 0x50, 2, 0, 2, 0x70, 2, 0, 2, 0xb0, 2, 0, 3]);
+      hal.socket.receive([0x34, 6, 0, 1, 0x74, 0, 9, 7, 0x62, 2, 0, 9]);
+      console.log(...hal.socket.takeSent());
+      console.log(m.close(), ...hal.socket.takeSent());
+      hal.settle();
+      try {
+        m.publish("#", "x");
+      } catch (error) {
+        console.log(error.message);
+      }
+      console.log(mqtt.CONN_FAIL_DNS, m instanceof mqtt.Client, hal.uncaughtErrors.length);`,
+      consumer,
+    );
+    expect(said.trim().split("\n")).toEqual([
+      "true 1884",
+      "....MQTT......id..will..gone..user..secret",
+      "connect true true",
+      "true true true",
+      "true 130 10 0 1 0 1 97 1 0 1 98 2 53 6 0 1 116 0 2 120 162 5 0 3 0 1 97",
+      'suback true {"0":1,"1":128}',
+      "puback true",
+      "unsuback true",
+      'message true "t" {"0":7} {"qos":2,"retain":false,"dup":false,"packetId":9}',
+      "98 2 0 2 80 2 0 9 112 2 0 9",
+      "true 224 0",
+      "offline true 0",
+      'topic must be a name without + # or U+0000, not empty, not "#"',
+      "-3 true 0",
+    ]);
+  }, RUN_MS);
+
   it("is made of the modules that manifest.json lists and preloads", () => {
     const manifest = readJson<{ modules: Record<string, string | string[]>; preload: string[] }>(
       join(source, "manifest.json"),
