@@ -28,7 +28,7 @@ const GZIP_TOLERANCE = 1.01;
 const ENTRIES = {
   "mcu-mqtt": ["client and Node's HAL", entries.index, nodeTarget],
   "mcu-mqtt/client": ["client without a HAL: what a board loads", entries.client],
-  "codec and session": ["what of that is not the face", "bench/session.ts"],
+  "codec and session": ["what of that is not the face", "bench/session.js"],
   "mcu-mqtt/core": ["codec in both directions, session", entries.core, nodeTarget],
   "mcu-mqtt/hal/node": ["Node's HAL", entries["hal/node"], nodeTarget],
   "mcu-mqtt/hal/mock": ["mock, for tests", entries["hal/mock"], nodeTarget],

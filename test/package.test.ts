@@ -304,7 +304,8 @@ describe("the board's file", () => {
       import { MockHal } from "mcu-mqtt/hal/mock";
       const hal = new MockHal();
       const mqtt = createMqtt(hal, MQTT_3_1_1);
-      const say = (name) => (client, ...rest) => console.log(name, client === m, ...rest.map((one) => JSON.stringify(one)));
+      const say = (name) => (client, ...rest) =>
+        console.log(name, client === m, ...rest.map((one) => JSON.stringify(one)));
       const m = new mqtt.Client("id", 60, "user", "secret", 0, { format: "buffer", maxInflight: 3, rxCapacity: 256 });
       for (const event of ["offline", "message", "overflow", "unsuback"]) m.on(event, say(event));
       m.lwt("will", "gone", 1, 1);
