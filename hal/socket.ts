@@ -52,7 +52,8 @@ export interface SocketHandler {
   onReadable(count: number): void;
   /**
    * `count` bytes, always above 0, may be written. The first call means connected (for TLS: handshake done, peer
-   * verified). Later calls come when room has returned after `write` left none or little.
+   * verified). Later calls come when room has returned after a `write`, at the latest when everything written is taken,
+   * so that a client can wait for more room than `write` left.
    */
   onWritable(count: number): void;
   /**
