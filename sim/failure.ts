@@ -1,0 +1,30 @@
+/** A run cannot go on, or has not gone as it should, for a reason that its user can do something about. */
+import { describeReturnCode } from "./packet-text.js";
+
+/** `message` is one line: what failed, and what to do. */
+export class Failure extends Error {}
+
+/** A login that CONNACK refused. */
+export function refusedLogin(where: string, returnCode: number): Failure {
+  return new Failure(
+    `the broker at ${where} refused the login (CONNACK ${describeReturnCode(returnCode)}): ` +
+      "check user and password in --broker mqtt://user:password@host:port",
+  );
+}
+
+/** What was thrown, in one line. */
+export function oneLine(error: unknown): string {
+  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  return shorten(text);
+}
+
+/** The message alone of what was thrown, in one line; of several addresses that were tried, the first one's. */
+export function messageOf(error: unknown): string {
+  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
+  return shorten(first instanceof Error ? first.message : String(first));
+}
+
+function shorten(text: string): string {
+  const line = text.trim().replace(/\s+/g, " ");
+  return line.length > 300 ? `${line.slice(0, 300)}...` : line;
+}
