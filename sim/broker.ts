@@ -42,7 +42,8 @@ export class EmbeddedBroker implements Broker {
 
   static async start(): Promise<EmbeddedBroker> {
     const aedes = await Aedes.createBroker();
-    return new EmbeddedBroker(aedes, await listen(createServer({ noDelay: true }, (socket) => void aedes.handle(socket))));
+    const server = createServer({ noDelay: true }, (socket) => void aedes.handle(socket));
+    return new EmbeddedBroker(aedes, await listen(server));
   }
 
   get description(): string {

@@ -28,7 +28,9 @@ export class Log {
   }
 
   #columns(time: string, who: string, what: string, details: string): void {
-    const columns = [time.padStart(TIME_WIDTH), who.padEnd(WHO_WIDTH), what.padEnd(WHAT_WIDTH), details];
-    this.#write(`${columns.join("  ").trimEnd()}\n`);
+    const columns = [time.padStart(TIME_WIDTH), who.padEnd(WHO_WIDTH), what.padEnd(WHAT_WIDTH), ""].join("  ");
+    // Details of several lines stay in their column.
+    const text = columns + details.replace(/\n/g, `\n${" ".repeat(columns.length)}`);
+    this.#write(`${text.trimEnd()}\n`);
   }
 }

@@ -87,7 +87,7 @@ function readSeconds(value: string | undefined): number {
   if (value === undefined) return DEFAULT_SECONDS;
   const seconds = Number(value);
   if (seconds > 0 && seconds <= MAX_SECONDS) return seconds;
-  throw new Failure(`--seconds must be a number from 1 to ${MAX_SECONDS}, not "${value}"`);
+  throw new Failure(`--seconds must be a number above 0, at most ${MAX_SECONDS}, not "${value}"`);
 }
 
 /** The broker of a URL. What is wrong with it is said without repeating it, since it has a password. */

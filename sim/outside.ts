@@ -69,7 +69,8 @@ export class Outside {
       this.#subscribing.shift()?.(granted[0] !== SUBSCRIPTION_FAILURE);
     });
     this.#client.on("offline", (_client, reason) => {
-      if (reason !== 0) onLost(new Failure(`the broker at ${this.#where} closed the connection of the other client`));
+      if (reason === 0) return;
+      onLost(new Failure(`the connection from outside to the broker at ${this.#where} was lost: look into its log`));
     });
   }
 

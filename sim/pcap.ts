@@ -32,6 +32,7 @@ const SNAP_LENGTH = 65535;
 export class Pcap {
   readonly #file: number;
   #connections = 0;
+  #isClosed = false;
 
   /** Throws Node's error when the file cannot be written. */
   constructor(path: string) {
@@ -51,11 +52,14 @@ export class Pcap {
     return new PcapConnection((packet) => this.#add(packet), port);
   }
 
+  /** What still passes is not written. */
   close(): void {
+    this.#isClosed = true;
     closeSync(this.#file);
   }
 
   #add(packet: Buffer): void {
+    if (this.#isClosed) return;
     const nowUs = Math.round((performance.timeOrigin + performance.now()) * 1000);
     const header = Buffer.alloc(16);
     header.writeUInt32LE(Math.floor(nowUs / 1e6), 0);

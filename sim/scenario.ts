@@ -35,6 +35,9 @@ export interface RunOptions {
 const MESSAGE = "hello from outside";
 /** What stands for a wildcard in the topic of a message from outside. */
 const LEVEL = "outside";
+/** What is said of a will when connection or run ended before it was watched for, and when there is none any more. */
+const TOO_EARLY = "will not waited for";
+const CLOSED = "no will due, as the program closed its connection";
 /** How long a program may take to do something once it is connected, if it has a timer running. */
 const ACT_MS = 10000;
 /** How long the broker may take to pass on a message. */
@@ -200,7 +203,7 @@ class Scenario {
     // What is retained there comes first.
     if (watched.size > 0) await this.#witness.settle();
     const up = devices.filter((device) => device.isAccepted);
-    if (up.length === 0) this.#will = "no will due, since the program closed its connection";
+    if (up.length === 0) this.#will = devices.some((device) => device.will) ? TOO_EARLY : CLOSED;
     this.#seen.length = 0;
     for (const device of up) device.link?.cut();
     for (const device of up) {
@@ -208,7 +211,7 @@ class Scenario {
       if (will === undefined || !watched.has(device)) continue;
       const isSeen = (): boolean => this.#seen.some((message) => isSame(message, will));
       if (await this.#witness.until(isSeen, DELIVERY_MS)) this.#will = "will seen";
-      else if (this.#witness.isLate()) this.#will = "will not waited for";
+      else if (this.#witness.isLate()) this.#will = TOO_EARLY;
       else throw new Failure(`the broker did not publish the will on ${quote(will.topic)}: may the user do so?`);
     }
   }
@@ -222,7 +225,8 @@ class Scenario {
       this.#witness.happened();
     });
     await this.#witness.until(() => isGranted !== undefined, DELIVERY_MS);
-    if (!isGranted) this.#will = "will not watched, since the broker does not allow it";
+    if (isGranted === undefined && this.#witness.isLate()) this.#will = TOO_EARLY;
+    else if (!isGranted) this.#will = "will not watched, as the broker does not allow it";
     return isGranted === true;
   }
 

@@ -53,14 +53,15 @@ export class Tap implements NetworkListener {
       connect: Buffer.alloc(0),
       capture: undefined,
     });
-    this.#log.line("network", "connecting", `${link.host}:${link.port}`);
+    this.#log.line(numbered("network", link.device), "connecting", `${link.host}:${link.port}`);
     this.#witness.device(link.device).open(link);
     this.#witness.happened();
   }
 
   onUp(link: Link): void {
+    const network = numbered("network", link.device);
     const { host, port, note } = link.route!;
-    this.#log.line("network", "connected", `led to ${host}:${port}${note ? `, ${note}` : ""}`);
+    this.#log.line(network, "connected", `led to ${host}:${port}${note ? `, ${note}` : ""}`);
     this.#wires.get(link)!.capture = this.#pcap?.connection();
     this.#witness.happened();
   }
@@ -82,19 +83,20 @@ export class Tap implements NetworkListener {
 
   onDown(link: Link, end: End, failure?: SocketFailure, detail?: unknown): void {
     const wire = this.#wires.get(link)!;
+    const network = numbered("network", link.device);
     switch (end) {
       case "device":
       case "broker":
         wire.capture?.close(end === "device");
-        this.#log.line("network", "closed", `by the ${end}`);
+        this.#log.line(network, "closed", `by the ${end}`);
         break;
       case "cut":
         wire.capture?.reset();
-        this.#log.line("network", "cut", "the connection breaks, without DISCONNECT");
+        this.#log.line(network, "cut", "the connection breaks, without DISCONNECT");
         break;
       case "failure":
         this.#witness.lastRefusal = detail === undefined ? failure : messageOf(detail);
-        this.#log.line("network", "failed", this.#witness.lastRefusal ?? "");
+        this.#log.line(network, "failed", this.#witness.lastRefusal ?? "");
     }
     this.#witness.device(link.device).down(link);
     this.#witness.happened();
