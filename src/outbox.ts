@@ -42,6 +42,8 @@ export class Outbox {
   /** Bytes in the arena that are not released. */
   private _live = 0;
   private _lastPacketId = 0;
+  /** Packet ids given since the table was empty last. */
+  private _given = 0;
   /** Where the search for a packet id begins: acknowledgements come mostly in order. */
   private _hint = 0;
 
@@ -63,9 +65,14 @@ export class Outbox {
     return this.count === this._states.length;
   }
 
+  /** True when nothing waits to be sent. */
+  isSent(): boolean {
+    return this._next === this.count;
+  }
+
   /** True when nothing waits to be sent or acknowledged. */
   isIdle(): boolean {
-    return this._next === this.count && this.inflight === 0;
+    return this.isSent() && this.inflight === 0;
   }
 
   /** True when a packet was begun on this connection, so that it must be finished before any other. */
@@ -79,10 +86,11 @@ export class Outbox {
    */
   nextPacketId(): number {
     let packetId = this._lastPacketId;
+    if (this.count === 0) this._given = 0;
     for (let tries = 0; tries < MAX_PACKET_ID; tries++) {
       packetId = packetId === MAX_PACKET_ID ? 1 : packetId + 1;
-      // Ids are given in turn and entries leave in turn: an id cannot come round before that many entries are there.
-      if (this.count < MAX_PACKET_ID || this._find(packetId) < 0) return packetId;
+      // Ids are given in turn: before all were, none comes round, and there is nothing to look for.
+      if (this._given < MAX_PACKET_ID || this._find(packetId) < 0) return packetId;
     }
     return 0;
   }
@@ -101,7 +109,9 @@ export class Outbox {
     this._lengths[entry] = end - this.tail;
     this._live += end - this.tail;
     this.tail = end;
-    if (packetId !== 0) this._lastPacketId = packetId;
+    if (packetId === 0) return;
+    this._lastPacketId = packetId;
+    this._given++;
   }
 
   /** Moves the packets together. Returns false when there was nothing to gain. */
@@ -145,10 +155,9 @@ export class Outbox {
     return end - start - this._partial;
   }
 
-  /** `count` bytes from `sendStart()` on were sent, at `nowMs`. Returns true when that completed a packet. */
-  sent(count: number, nowMs: number): boolean {
+  /** `count` bytes from `sendStart()` on were sent, at `nowMs`. */
+  sent(count: number, nowMs: number): void {
     let rest = this._partial + count;
-    let isWhole = false;
     this._partial = 0;
     while (rest > 0) {
       const entry = this._entry(this._next);
@@ -158,7 +167,6 @@ export class Outbox {
         break;
       }
       rest -= length;
-      isWhole = true;
       this._states[entry] |= SENT;
       this._sentAtMs[entry] = nowMs;
       if (this._packetIds[entry] === 0) this._finish(entry, 0);
@@ -166,7 +174,6 @@ export class Outbox {
       this._next++;
       this._passDone();
     }
-    return isWhole;
   }
 
   /**
@@ -188,6 +195,11 @@ export class Outbox {
       this._finish(entry, keep);
     }
     return this._offsets[entry];
+  }
+
+  /** True when an entry has this packet id. */
+  knows(packetId: number): boolean {
+    return this._find(packetId) >= 0;
   }
 
   /** True when `packetId` waits for the acknowledgement `type` on this connection. */

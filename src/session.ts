@@ -30,6 +30,7 @@ import { Outbox } from "./outbox.js";
 import { isTopicName } from "./topic.js";
 import {
   DISCONNECT,
+  MAX_PACKET_ID,
   PINGREQ,
   PUBACK,
   PUBCOMP,
@@ -81,7 +82,10 @@ export interface SessionHandler {
    * message is delivered: it is acknowledged once the call returns.
    */
   onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void;
-  /** An operation has its outcome: `takeDone` may have something. */
+  /**
+   * Operations may have their outcome: `doneType` tells. Not called for messages at QoS 0, which are done once they are
+   * sent; ask behind `sent`.
+   */
   onDone(): void;
 }
 
@@ -95,8 +99,6 @@ const PUBREL_LENGTH = 4;
 const CONTROL_CAPACITY = 64;
 /** Up to here an acknowledgement, a PINGREQ and a DISCONNECT fit behind it. */
 const CONTROL_FULL = CONTROL_CAPACITY - 8;
-/** Up to here a PINGREQ and a DISCONNECT fit. */
-const PING_FITS = CONTROL_CAPACITY - 4;
 
 /** No connection. */
 const IDLE = 0;
@@ -106,8 +108,10 @@ const AWAIT_CONNACK = 2;
 const UP = 3;
 /** As UP, but no operation is accepted: what is there is sent and acknowledged, then DISCONNECT follows. */
 const DRAINING = 4;
+/** As DRAINING, but no acknowledgement is waited for: what is there is sent. */
+const FLUSHING = 5;
 /** DISCONNECT is the last packet in `_control`. */
-const LEAVING = 5;
+const LEAVING = 6;
 
 /** One session with a broker. */
 export class Session implements DecoderHandler {
@@ -139,13 +143,19 @@ export class Session implements DecoderHandler {
   private readonly _received: Uint16Array;
   private _receivedCount = 0;
   private _phase = IDLE;
-  /** Time of the call that is under way. */
+  /** Bytes are being read: acknowledgements may follow. */
+  private _isReceiving = false;
+  /** Time of the call that is under way, or was last. */
   private _nowMs = 0;
   private _lastSentMs = 0;
   private _lastReceivedMs = 0;
   /** PINGREQ was sent, or is about to be, and PINGRESP is to come by `_pingDeadlineMs`. */
   private _isPinging = false;
   private _pingDeadlineMs = 0;
+  /** Where in `_control` a PINGREQ ends that has not left; 0 if there is none. */
+  private _pingEnd = 0;
+  /** When DRAINING is over. */
+  private _drainedMs = 0;
   // Of the message that is being received.
   private _qos = 0;
   private _packetId = 0;
@@ -193,7 +203,6 @@ export class Session implements DecoderHandler {
     this._decoder.reset();
     this._connecting = this._connect;
     this._connectLeft = this._connect.length;
-    this._controlStart = this._controlEnd = 0;
     this._isPinging = false;
     this._lastSentMs = this._lastReceivedMs = nowMs;
     this._step(nowMs, CONNECT_STEP_MS);
@@ -201,14 +210,16 @@ export class Session implements DecoderHandler {
 
   /**
    * Ends in good order: what was accepted is sent and, within `drainTimeoutMs`, acknowledged; then DISCONNECT is sent,
-   * then comes `onEnd`. Before CONNACK, DISCONNECT follows CONNECT. Returns false when there is no connection, or when
-   * it is ending already.
+   * then comes `onEnd`. Before CONNACK, DISCONNECT follows CONNECT. Where the network takes nothing, `onEnd` comes some
+   * seconds later all the same. Returns false when there is no connection, or when it is ending already.
    */
   disconnect(nowMs: number): boolean {
     if (this._phase === IDLE || this._phase >= DRAINING) return false;
     if (this._phase === UP) {
       this._phase = DRAINING;
-      this._step(nowMs, this._options.drainTimeoutMs);
+      this._drainedMs = nowMs + this._options.drainTimeoutMs;
+      this._nowMs = nowMs;
+      this._notLater(this._drainedMs);
     } else {
       this._leave(nowMs);
     }
@@ -218,6 +229,7 @@ export class Session implements DecoderHandler {
   /** The network connection is gone, or not wanted any more. What the session has to keep is kept. */
   lost(): void {
     this._phase = IDLE;
+    this._connectLeft = this._controlStart = this._controlEnd = this._pingEnd = 0;
     this._decoder.stop();
     this._outbox.disconnect(!this._options.cleanSession);
     if (this._options.cleanSession) this._receivedCount = 0;
@@ -274,13 +286,18 @@ export class Session implements DecoderHandler {
     return this._decoder.filled;
   }
 
-  /** Reads `bytes[start..end)` and returns how far it came: `end`, or less when `isHeld()`. */
+  /**
+   * Reads `bytes[start..end)` and returns how far it came: `end`, or less when `isHeld()`. What is left is to be read
+   * once bytes have left, or, if the connection has ended meanwhile, by nobody.
+   */
   receive(bytes: Uint8Array, start: number, end: number, nowMs: number): number {
     if (this._phase === IDLE || this._phase === LEAVING) return end;
     if (this.isHeld()) return start;
     this._nowMs = nowMs;
     this._lastReceivedMs = nowMs;
+    this._isReceiving = true;
     const at = this._decoder.push(bytes, start, end);
+    this._isReceiving = false;
     if (at >= 0) return at;
     this._violation(at);
     return end;
@@ -299,54 +316,65 @@ export class Session implements DecoderHandler {
     const left = this._connectLeft;
     if (left > 0) return this._pend(this._connecting, this._connecting.length - left, left);
     const outbox = this._outbox;
-    if (this._phase === DRAINING && outbox.isIdle()) this._leave(this._nowMs);
+    const isDone = this._phase === DRAINING ? outbox.isIdle() : this._phase === FLUSHING && outbox.isSent();
+    // Not while bytes are being read: what they call for has to leave too.
+    if (isDone && !this._isReceiving) this._leave(this._nowMs);
     if (!outbox.isMidPacket()) {
       const count = this._controlEnd - this._controlStart;
       if (count > 0) return this._pend(this._control, this._controlStart, count);
       if (this._phase < UP || this._phase === LEAVING) return 0;
     }
-    const count = outbox.sendable(this._options.maxInflight);
+    const count = outbox.sendable(this._phase === FLUSHING ? MAX_PACKET_ID : this._options.maxInflight);
     return count === 0 ? 0 : this._pend(outbox.bytes, outbox.sendStart(), count);
   }
 
   /** The first `count` of the bytes that `pending` counted are with the network now. */
   sent(count: number, nowMs: number): void {
+    this._nowMs = this._lastSentMs = nowMs;
     if (this.out === this._connecting) {
       this._connectLeft -= count;
-      if (this._connectLeft > 0) return;
-      if (this._phase === SENDING_CONNECT) {
+      if (this._connectLeft === 0 && this._phase === SENDING_CONNECT) {
         this._phase = AWAIT_CONNACK;
         this._step(nowMs, CONNECT_STEP_MS);
       }
-    } else if (this.out === this._control) {
-      this._controlStart += count;
-      if (this._controlStart < this._controlEnd) return;
-      this._controlStart = this._controlEnd = 0;
-      if (this._phase === LEAVING) return this._end(END_BY_APPLICATION);
-    } else {
-      const inflight = this._outbox.inflight;
-      if (!this._outbox.sent(count, nowMs)) return;
-      if (inflight === 0 && this._outbox.inflight > 0 && this._phase === UP) {
-        this._notLater(nowMs + this._options.ackTimeoutMs);
-      }
+      return;
     }
-    this._lastSentMs = nowMs;
+    if (this.out === this._control) {
+      this._controlStart += count;
+      if (this._pingEnd > 0 && this._controlStart >= this._pingEnd) {
+        this._pingEnd = 0;
+        this._pingDeadlineMs = nowMs + this._keepAliveMs;
+      }
+      if (this._controlStart === this._controlEnd) {
+        this._controlStart = this._controlEnd = 0;
+        if (this._phase === LEAVING) return this._end(END_BY_APPLICATION);
+      }
+    } else {
+      this._outbox.sent(count, nowMs);
+    }
+    if (this._phase !== UP && this._phase !== DRAINING) return;
+    this._notLater(this._pingDueMs());
+    if (this._outbox.inflight > 0) this._notLater(nowMs + this._options.ackTimeoutMs);
   }
 
   /** Time has passed. Does what is due, and sets `deadlineMs`; there may be something to send then. */
   tick(nowMs: number): void {
     if (this._phase === IDLE || isAfter(this.deadlineMs, nowMs)) return;
+    this._nowMs = nowMs;
     switch (this._phase) {
       case SENDING_CONNECT:
         return this._end(CONN_FAIL_TIMEOUT_SENDING);
       case AWAIT_CONNACK:
         return this._end(CONN_FAIL_TIMEOUT_RECEIVING);
-      case DRAINING:
-        return this._leave(nowMs);
+      case FLUSHING:
       case LEAVING:
         return this._end(END_BY_APPLICATION);
-      default:
-        this._keepAlive(nowMs);
+    }
+    if (this._phase === DRAINING && !isAfter(this._drainedMs, nowMs)) {
+      this._phase = FLUSHING;
+      this._step(nowMs, FLUSH_MS);
+    } else {
+      this._keepAlive();
     }
   }
 
@@ -357,9 +385,9 @@ export class Session implements DecoderHandler {
     if (!sessionPresent) this._receivedCount = 0;
     this._outbox.resume(sessionPresent, this._encoder);
     this._phase = UP;
-    this._plan(this._nowMs);
+    this._plan();
     this._handler.onConnect(sessionPresent);
-    this._handler.onDone();
+    if (this._phase >= UP) this._handler.onDone();
   }
 
   onPublish(
@@ -404,8 +432,9 @@ export class Session implements DecoderHandler {
       const outbox = this._outbox;
       const offset = outbox.acknowledge(PUBREC, packetId, PUBREL_LENGTH, this._nowMs);
       if (offset >= 0) this._encoder.ack(outbox.bytes, offset, offset + PUBREL_LENGTH, PUBREL, packetId);
-      // Also for an id that is not known, so that the broker can forget it [MQTT-4.3.3-1].
-      this._acknowledge(PUBREL, packetId);
+      // Also for an id that is not known, so that the broker can forget it [MQTT-4.3.3-1]; but not for a message that
+      // is still to be sent: behind PUBREL the broker would take it for another one.
+      if (!outbox.knows(packetId) || outbox.awaits(PUBCOMP, packetId)) this._acknowledge(PUBREL, packetId);
     } else if (this._outbox.acknowledge(type, packetId, 0, this._nowMs) >= 0) {
       this._handler.onDone();
     }
@@ -425,7 +454,8 @@ export class Session implements DecoderHandler {
 
   onPingresp(): void {
     if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
-    this._isPinging = false;
+    // As long as PINGREQ has not left, it is no answer.
+    if (this._pingEnd === 0) this._isPinging = false;
   }
 
   /** Encodes an operation at the end of the outbox and adds it. */
@@ -473,7 +503,7 @@ export class Session implements DecoderHandler {
 
   /** Queues PUBACK, PUBREC, PUBREL or PUBCOMP, unless the connection ended meanwhile. */
   private _acknowledge(type: number, packetId: number): void {
-    if (this._phase !== UP && this._phase !== DRAINING) return;
+    if (this._phase < UP || this._phase === LEAVING) return;
     this._controlEnd = this._encoder.ack(this._control, this._controlEnd, CONTROL_CAPACITY, type, packetId);
     if (this.isHeld()) this._decoder.stop();
   }
@@ -485,37 +515,45 @@ export class Session implements DecoderHandler {
     this._step(nowMs, FLUSH_MS);
   }
 
-  private _keepAlive(nowMs: number): void {
-    if (this._isPinging) {
-      // PINGRESP cannot overtake a packet that is arriving; as long as that one goes on, the peer is there.
-      const extendedMs = this._lastReceivedMs + this._keepAliveMs;
-      if (this._decoder.isMidPacket() && isAfter(extendedMs, this._pingDeadlineMs)) this._pingDeadlineMs = extendedMs;
-      if (!isAfter(this._pingDeadlineMs, nowMs)) return this._end(END_PINGRESP_OVERDUE);
-    } else if (!isAfter(this._pingDueMs(), nowMs)) {
-      this._isPinging = true;
-      this._pingDeadlineMs = nowMs + this._keepAliveMs;
-      // Without room nothing has left for a while. Then the deadline does what a PINGREQ could not.
-      if (this._controlEnd <= PING_FITS) {
-        this._controlEnd = this._encoder.empty(this._control, this._controlEnd, CONTROL_CAPACITY, PINGREQ);
-      }
+  private _keepAlive(): void {
+    const nowMs = this._nowMs;
+    const keepAliveMs = this._keepAliveMs;
+    if (this._isPinging && this._pingEnd > 0) {
+      // PINGREQ cannot overtake a packet that is leaving. As long as that one goes on, the peer is there.
+      const extendedMs = this._lastSentMs + keepAliveMs;
+      if (this._outbox.isMidPacket() && isAfter(extendedMs, this._pingDeadlineMs)) this._pingDeadlineMs = extendedMs;
+    } else if (this._decoder.isMidPacket() && isAfter(this._lastReceivedMs + keepAliveMs, this._pingDeadlineMs)) {
+      // PINGRESP cannot overtake a packet that is arriving. If that one has gone on since PINGREQ left, it will do.
+      this._isPinging = false;
     }
+    if (!this._isPinging && !isAfter(this._pingDueMs(), nowMs)) {
+      this._isPinging = true;
+      this._pingDeadlineMs = nowMs + keepAliveMs;
+      this._controlEnd = this._encoder.empty(this._control, this._controlEnd, CONTROL_CAPACITY, PINGREQ);
+      this._pingEnd = this._controlEnd;
+    }
+    if (this._isPinging && !isAfter(this._pingDeadlineMs, nowMs)) return this._end(END_PINGRESP_OVERDUE);
     if (this._outbox.longestWait(nowMs) >= this._options.ackTimeoutMs) return this._end(END_ACK_OVERDUE);
-    this._plan(nowMs);
+    this._plan();
   }
 
   /**
-   * When PINGREQ is due: the keep alive time after the last packet sent [MQTT-3.1.2-23], a sixteenth early, since
-   * timers are late; and as long after the last byte received, since sending alone does not show that the peer is
-   * there.
+   * When PINGREQ is due: the keep alive time after the last bytes sent [MQTT-3.1.2-23], a sixteenth early, since timers
+   * are late; the first one also as long after the last byte received, since sending alone does not show that the peer
+   * is there.
    */
   private _pingDueMs(): number {
-    const last = isAfter(this._lastSentMs, this._lastReceivedMs) ? this._lastReceivedMs : this._lastSentMs;
-    return last + this._keepAliveMs - (this._keepAliveMs >> 4);
+    const isQuiet = !this._isPinging && isAfter(this._lastSentMs, this._lastReceivedMs);
+    return (isQuiet ? this._lastReceivedMs : this._lastSentMs) + this._keepAliveMs - (this._keepAliveMs >> 4);
   }
 
-  /** Sets the deadline while UP. */
-  private _plan(nowMs: number): void {
-    this.deadlineMs = this._isPinging ? this._pingDeadlineMs : this._pingDueMs();
+  /** Sets the deadline while UP or DRAINING. */
+  private _plan(): void {
+    const nowMs = this._nowMs;
+    const pingDueMs = this._pingDueMs();
+    this.deadlineMs = this._isPinging ? this._pingDeadlineMs : pingDueMs;
+    if (isAfter(pingDueMs, nowMs)) this._notLater(pingDueMs);
+    if (this._phase === DRAINING) this._notLater(this._drainedMs);
     if (this._outbox.inflight > 0) {
       this._notLater(nowMs + this._options.ackTimeoutMs - this._outbox.longestWait(nowMs));
     }
