@@ -325,8 +325,9 @@ describe("MockSocket, sending", () => {
 
   test("stalls, and gives room back as the test drains it", () => {
     const { hal, client, socket } = connected({ room: 10 });
-    socket.stall();
-    client.write(pattern(10));
+    client.write(pattern(5));
+    socket.stall(); // before any room has returned
+    client.write(pattern(5));
     hal.advance(100000);
     expect(client.events).toEqual([]);
     socket.drain(3);
@@ -351,7 +352,9 @@ describe("MockSocket, sending", () => {
     const { hal, client, socket } = connected();
     const seen: number[][] = [];
     socket.onWrite = (bytes) => seen.push([...bytes]);
-    client.write(Uint8Array.of(1, 2));
+    const bytes = Buffer.from([1, 2]);
+    client.write(bytes);
+    bytes.fill(0);
     client.write(Uint8Array.of(3));
     client.close();
     expect(seen).toEqual([]);

@@ -278,8 +278,10 @@ describe("The HAL of Node", () => {
       client.close();
       answer!();
       hal = createNodeHal({ lookup });
-      const { peer } = await connect(server);
-      expect(server.raw).toEqual([peer.socket]);
+      const { client: next } = await connect(server);
+      next.write(pattern(1));
+      await until(() => server.peers.some((peer) => peer.receivedLength === 1));
+      expect(server.raw.length).toBe(1);
       expect(client.events).toEqual([]);
     });
 

@@ -442,16 +442,19 @@ export function testHalContract(name: string, makeWorld: () => Promise<World>): 
       });
 
       test("an earlier time is replaced, by a later and by a sooner one, and by the same", async () => {
-        const moved = timer("moved");
-        moved.schedule(0);
-        moved.schedule(20);
-        moved.schedule(2);
-        moved.schedule(20);
-        moved.schedule(20);
-        timer("between").schedule(8);
-        timer("after").schedule(40);
+        const later = timer("later");
+        later.schedule(0);
+        later.schedule(1);
+        later.schedule(30);
+        later.schedule(30);
+        const sooner = timer("sooner");
+        sooner.schedule(1000);
+        sooner.schedule(1000);
+        sooner.schedule(1);
+        timer("between").schedule(15);
+        timer("after").schedule(60);
         await world.until(() => fired.includes("after"));
-        expect(fired).toEqual(["between", "moved", "after"]);
+        expect(fired).toEqual(["sooner", "between", "later", "after"]);
       });
 
       test("clear() stops it, also when it was scheduled with 0, and is harmless when nothing is armed", async () => {
@@ -543,6 +546,7 @@ const WELL_FORMED: [string, string][] = [
   ["\u{10000}\u{10ffff}", "f0908080f48fbfbf"],
   ["\ufeffBOM", "efbbbf424f4d"],
   ["\ufffd", "efbfbd"],
+  ["\u20aca", "e282ac61"],
   ["A\u{2a6d4}", "41f0aa9b94"], // MQTT 3.1.1, 1.5.3.1
 ];
 
@@ -610,6 +614,19 @@ function testText(text: () => Text): void {
       windows.forEach((window, i) => {
         expect(text().decode(window, 1, 5, true)).toBe(`w${i}r${round}`);
       });
+    }
+  });
+
+  test("keeps two buffers apart that take turns", () => {
+    const one = new Uint8Array(8);
+    const two = new Uint8Array(8);
+    for (let round = 0; round < 5; round++) {
+      expect(text().encode(`one ${round}`, one, 0, 8)).toBe(5);
+      expect(text().encode(`two ${round}`, two, 0, 8)).toBe(5);
+      expect(Buffer.from(one.subarray(0, 5)).toString()).toBe(`one ${round}`);
+      expect(Buffer.from(two.subarray(0, 5)).toString()).toBe(`two ${round}`);
+      expect(text().decode(one, 0, 5, true)).toBe(`one ${round}`);
+      expect(text().decode(two, 0, 5, true)).toBe(`two ${round}`);
     }
   });
 }
