@@ -117,8 +117,8 @@ export abstract class Framer implements StreamDecoder {
   private _packetLength = 0;
   /** Bytes that must lie together before the packet can be read on. */
   private _need = 0;
-  /** Of a PUBLISH; below 0 while it is not known. */
-  private _topicLength = 0;
+  /** True while what is needed is but the length of a topic name, the first two bytes of a PUBLISH. */
+  private _needsTopicLength = false;
   /** Bytes to be passed over in SKIP_TOPIC. */
   private _skip = 0;
   /** How far `push` is to read; 0 to stop it. */
@@ -175,7 +175,7 @@ export abstract class Framer implements StreamDecoder {
         case AWAIT_BODY:
           if (this.filled === 0 && end - at >= this._need) {
             // All there: read it where it lies. A topic length is only looked at; the topic name is to follow it.
-            if (this._topicLength < 0) this._topic(bytes, at);
+            if (this._needsTopicLength) this._topic(bytes, at);
             else {
               at += this._need;
               this._body(bytes, at - this._need, at);
@@ -183,7 +183,7 @@ export abstract class Framer implements StreamDecoder {
           } else {
             this._scratch[this.filled++] = bytes[at++];
             if (this.filled === this._need) {
-              if (this._topicLength < 0) this._topic(this._scratch, 0);
+              if (this._needsTopicLength) this._topic(this._scratch, 0);
               else {
                 this.filled = 0;
                 this._body(this._scratch, 0, this._need);
@@ -232,7 +232,7 @@ export abstract class Framer implements StreamDecoder {
     if (this._error === 0) this._error = this._accepts(first, length, this._scratch.length);
     if (this._error !== 0) return;
     this._need = isPublish ? 2 : length;
-    this._topicLength = isPublish ? -1 : 0;
+    this._needsTopicLength = isPublish;
     if (length < this._need) this._error = BAD_LENGTH;
     else if (length === 0) this._body(this._scratch, 0, 0);
     else this._state = AWAIT_BODY;
@@ -243,7 +243,7 @@ export abstract class Framer implements StreamDecoder {
     const topicLength = (bytes[at] << 8) | bytes[at + 1];
     const idLength = (this._first & (QOS_1 | QOS_2)) === 0 ? 0 : 2;
     const need = 2 + topicLength + idLength;
-    this._topicLength = topicLength;
+    this._needsTopicLength = false;
     this._need = need;
     this._owed -= need;
     if (topicLength === 0) this._error = BAD_TOPIC;
