@@ -9,7 +9,15 @@ export type { ConnectFields, Subscriptions, Will } from "./encoder.js";
 export { Encoder } from "./encoder.js";
 export * from "./errors.js";
 export type { ServerDecoderHandler } from "./server-codec.js";
-export { ServerDecoder, ServerEncoder } from "./server-codec.js";
+export {
+  CLIENT_ID,
+  PASSWORD,
+  ServerDecoder,
+  ServerEncoder,
+  USERNAME,
+  WILL_MESSAGE,
+  WILL_TOPIC,
+} from "./server-codec.js";
 export type { SessionHandler, SessionOptions } from "./session.js";
 export { Session } from "./session.js";
 export { isTopicFilter, isTopicName } from "./topic.js";

@@ -58,9 +58,15 @@ export const BAD_LENGTH = -22;
 export const BAD_QOS = -23;
 /** Packet id 0 [MQTT-2.3.1-1]. */
 export const BAD_PACKET_ID = -24;
-/** A topic name that is empty, not UTF-8, or has U+0000 or a wildcard [MQTT-3.3.2-1] [MQTT-3.3.2-2]. */
+/**
+ * A topic name that is empty, not UTF-8, or has U+0000 or a wildcard [MQTT-3.3.2-1] [MQTT-3.3.2-2]. On the broker's side
+ * also a topic filter or the topic of a will.
+ */
 export const BAD_TOPIC = -25;
 /** A packet that the peer may not send, or not now. */
 export const UNEXPECTED_PACKET = -26;
-/** A field with a reserved value: acknowledge flags of CONNACK, return codes of SUBACK [MQTT-3.9.3-2]. */
+/**
+ * A field with a reserved value: acknowledge flags of CONNACK, return codes of SUBACK [MQTT-3.9.3-2]. On the broker's
+ * side also protocol name, connect flags, a requested QoS, and a client identifier or username that is not UTF-8.
+ */
 export const BAD_FIELD = -27;
