@@ -27,6 +27,13 @@ describe("garbage collections in a million rounds", () => {
     ["decoding what a broker sends", "decoder"],
     ["decoding what a client sends", "serverDecoder"],
     ["encoding a message, an acknowledgement and a ping", "encoder"],
+    ["a session that receives a message at QoS 0", "receivingAtQos0"],
+    ["a session that receives a message at QoS 1", "receivingAtQos1"],
+    ["a session that receives a message at QoS 2", "receivingAtQos2"],
+    ["a session that publishes a message at QoS 0", "publishingAtQos0"],
+    ["a session that publishes a message at QoS 1", "publishingAtQos1"],
+    ["a session that publishes a message at QoS 2", "publishingAtQos2"],
+    ["a session that keeps a connection alive", "pinging"],
   ])("are no more than in an empty loop: %s", (_title, workload) => {
     expect(collections(workload)).toBeLessThanOrEqual(inEmptyLoop);
   });

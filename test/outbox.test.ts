@@ -1,0 +1,380 @@
+import { describe, expect, it } from "@jest/globals";
+import hal from "../hal/node.js";
+import { Encoder } from "../src/encoder.js";
+import { Outbox } from "../src/outbox.js";
+import { DUP, PUBACK, PUBCOMP, PUBREC, SUBACK, UNSUBACK } from "../src/wire.js";
+import { hex } from "./support/bytes.js";
+import { repeat, seeded } from "./support/session-harness.js";
+import type { Random } from "./support/session-harness.js";
+
+const encoder = new Encoder(hal.text);
+
+/** Adds `bytes` as a session adds a packet; packs the arena together where needed. False when there is no room. */
+function add(outbox: Outbox, ack: number, bytes: Uint8Array): boolean {
+  if (outbox.isFull()) return false;
+  const packetId = ack === 0 ? 0 : outbox.nextPacketId();
+  if (ack !== 0 && packetId === 0) return false;
+  if (outbox.tail + bytes.length > outbox.bytes.length) outbox.compact();
+  if (outbox.tail + bytes.length > outbox.bytes.length) return false;
+  outbox.bytes.set(bytes, outbox.tail);
+  outbox.add(outbox.tail + bytes.length, ack, packetId);
+  return true;
+}
+
+/** `length` bytes that begin like a PUBLISH and are filled with `fill`. */
+function packet(length: number, fill: number): Uint8Array {
+  const bytes = new Uint8Array(length).fill(fill);
+  bytes[0] = 0x32;
+  return bytes;
+}
+
+/** Sends up to `room` bytes and returns them, in hexadecimal. */
+function send(outbox: Outbox, room = Infinity, window = 100, nowMs = 0): string {
+  let sent = "";
+  for (let left = room; left > 0;) {
+    const count = Math.min(outbox.sendable(window), left);
+    if (count === 0) break;
+    const start = outbox.sendStart();
+    sent += hex(outbox.bytes.slice(start, start + count));
+    outbox.sent(count, nowMs);
+    left -= count;
+  }
+  return sent;
+}
+
+describe("Outbox", () => {
+  it("is full when its table is", () => {
+    for (const entries of [1, 2, 16]) {
+      const outbox = new Outbox(1000, entries);
+      for (let i = 0; i < entries; i++) expect(add(outbox, PUBACK, packet(5, i))).toBe(true);
+      expect(outbox.isFull()).toBe(true);
+      expect(add(outbox, 0, packet(5, 9))).toBe(false);
+      send(outbox);
+      outbox.acknowledge(PUBACK, 1, 0, 0);
+      // Finished, but not handed out.
+      expect(outbox.isFull()).toBe(true);
+      outbox.dropDone();
+      expect(add(outbox, 0, packet(5, 9))).toBe(true);
+    }
+  });
+
+  it("takes exactly as many bytes as its arena has", () => {
+    const outbox = new Outbox(20, 16);
+    expect(add(outbox, PUBACK, packet(21, 1))).toBe(false);
+    expect(add(outbox, PUBACK, packet(20, 1))).toBe(true);
+    expect(add(outbox, PUBACK, packet(1, 1))).toBe(false);
+    expect(send(outbox)).toHaveLength(40);
+    outbox.acknowledge(PUBACK, 1, 0, 0);
+    expect(add(outbox, PUBACK, packet(20, 2))).toBe(true);
+  });
+
+  it("closes holes, and changes neither order nor bytes", () => {
+    const outbox = new Outbox(50, 16);
+    for (let i = 1; i <= 5; i++) add(outbox, PUBACK, packet(10, i));
+    send(outbox, 33);
+    outbox.acknowledge(PUBACK, 2, 0, 0);
+    outbox.acknowledge(PUBACK, 1, 0, 0);
+    expect(outbox.tail).toBe(50);
+    expect(outbox.compact()).toBe(true);
+    expect(outbox.compact()).toBe(false);
+    expect(outbox.tail).toBe(30);
+    expect(add(outbox, PUBACK, packet(20, 6))).toBe(true);
+    expect(send(outbox)).toBe("04".repeat(7) + `32${"05".repeat(9)}` + `32${"06".repeat(19)}`);
+  });
+
+  it("gives room at its end back at once, without moving anything", () => {
+    const outbox = new Outbox(30, 16);
+    for (let i = 1; i <= 3; i++) add(outbox, PUBREC, packet(10, i));
+    send(outbox);
+    outbox.acknowledge(PUBREC, 3, 4, 0);
+    expect(outbox.tail).toBe(24);
+    outbox.acknowledge(PUBCOMP, 3, 0, 0);
+    expect(outbox.tail).toBe(20);
+  });
+
+  it("knows when there is nothing to be sent, and nothing to be waited for", () => {
+    const outbox = new Outbox(100, 16);
+    const states = (): boolean[] => [outbox.isSent(), outbox.isIdle(), outbox.isMidPacket()];
+    expect(states()).toEqual([true, true, false]);
+    add(outbox, PUBACK, packet(10, 1));
+    expect(states()).toEqual([false, false, false]);
+    send(outbox, 3);
+    expect(states()).toEqual([false, false, true]);
+    send(outbox);
+    expect(states()).toEqual([true, false, false]);
+    outbox.acknowledge(PUBACK, 1, 0, 0);
+    expect(states()).toEqual([true, true, false]);
+  });
+
+  it("says for how long the oldest packet waits, on a clock that wraps", () => {
+    for (const startMs of [0, 2 ** 31 - 5, -5, 2 ** 32 - 5]) {
+      const outbox = new Outbox(100, 16);
+      expect(outbox.longestWait(startMs)).toBe(0);
+      for (let i = 1; i <= 3; i++) add(outbox, PUBACK, packet(10, i));
+      send(outbox, 10, 100, startMs | 0);
+      send(outbox, 15, 100, (startMs + 10) | 0);
+      expect(outbox.longestWait((startMs + 30) | 0)).toBe(30);
+      outbox.acknowledge(PUBACK, 1, 0, 0);
+      expect(outbox.longestWait((startMs + 30) | 0)).toBe(20);
+      outbox.acknowledge(PUBACK, 2, 0, 0);
+      // The third has left in part: nothing can be waited for.
+      expect(outbox.longestWait((startMs + 30) | 0)).toBe(0);
+    }
+  });
+
+  it("has no packet id when all 65,535 are in use, and finds the one that becomes free [MQTT-2.3.1-2]", () => {
+    const outbox = new Outbox(65536, 65536);
+    for (let i = 1; i <= 65535; i++) {
+      const packetId = outbox.nextPacketId();
+      if (packetId !== i) throw new Error(`${packetId} is the id behind ${i - 1}`);
+      outbox.add(i, PUBACK, packetId);
+    }
+    expect(outbox.nextPacketId()).toBe(0);
+    send(outbox, 40000, 65535);
+    for (const free of [40000, 777, 1]) {
+      expect(outbox.acknowledge(PUBACK, free, 0, 0)).toBeGreaterThanOrEqual(0);
+      expect(outbox.nextPacketId()).toBe(free);
+      while (outbox.doneType() >= 0) outbox.dropDone();
+    }
+  });
+});
+
+/** An entry as an object. */
+interface Entry {
+  ack: number;
+  packetId: number;
+  bytes: number[];
+  /** Ever left whole. */
+  wasSent: boolean;
+  /** Bytes that left on this connection. */
+  left: number;
+  sentAtMs: number;
+  isDone: boolean;
+}
+
+/** The outbox as one would write it where memory does not matter. */
+class PlainOutbox {
+  entries: Entry[] = [];
+  lastPacketId = 0;
+  readonly capacity: number;
+  readonly maxOperations: number;
+
+  constructor(capacity: number, maxOperations: number) {
+    this.capacity = capacity;
+    this.maxOperations = maxOperations;
+  }
+
+  nextPacketId(): number {
+    let packetId = this.lastPacketId;
+    do packetId = (packetId % 65535) + 1;
+    while (this.entries.some((entry) => entry.packetId === packetId));
+    return packetId;
+  }
+
+  add(ack: number, bytes: Uint8Array): boolean {
+    const live = this.entries.reduce((sum, entry) => sum + entry.bytes.length, 0);
+    if (this.entries.length === this.maxOperations || live + bytes.length > this.capacity) return false;
+    const packetId = ack === 0 ? 0 : this.nextPacketId();
+    if (packetId > 0) this.lastPacketId = packetId;
+    this.entries.push({ ack, packetId, bytes: [...bytes], wasSent: false, left: 0, sentAtMs: 0, isDone: false });
+    return true;
+  }
+
+  /** Entries whose turn it is to be sent, in order. */
+  waiting(window: number): Entry[] {
+    let inflight = this.inflight();
+    const waiting = [];
+    for (const entry of this.entries) {
+      if (entry.isDone || this.hasLeft(entry)) continue;
+      if (entry.packetId !== 0 && ++inflight > window) break;
+      waiting.push(entry);
+    }
+    return waiting;
+  }
+
+  hasLeft(entry: Entry): boolean {
+    return entry.left === entry.bytes.length;
+  }
+
+  inflight(): number {
+    return this.entries.filter((entry) => !entry.isDone && this.hasLeft(entry)).length;
+  }
+
+  sent(entry: Entry, count: number, nowMs: number): void {
+    entry.left += count;
+    if (!this.hasLeft(entry)) return;
+    entry.wasSent = true;
+    entry.sentAtMs = nowMs;
+    if (entry.packetId === 0) this.finish(entry, []);
+  }
+
+  finish(entry: Entry, kept: number[]): void {
+    entry.isDone = true;
+    entry.packetId = 0;
+    entry.bytes = kept;
+    entry.left = kept.length;
+  }
+
+  acknowledge(type: number, packetId: number, kept: number[], nowMs: number): boolean {
+    const entry = this.entries.find((each) => each.packetId === packetId);
+    if (entry === undefined || !this.hasLeft(entry) || entry.ack !== type) return false;
+    if (type === PUBREC) Object.assign(entry, { ack: PUBCOMP, bytes: kept, left: kept.length, sentAtMs: nowMs });
+    else this.finish(entry, kept);
+    return true;
+  }
+
+  disconnect(keep: boolean): void {
+    const kept = [PUBACK, PUBREC, PUBCOMP];
+    this.entries = this.entries.filter((entry) => entry.isDone || (keep && kept.includes(entry.ack)));
+    for (const entry of this.entries) if (!entry.isDone) entry.left = 0;
+  }
+
+  resume(sessionPresent: boolean): void {
+    for (const entry of this.entries) {
+      if (entry.isDone || !entry.wasSent) continue;
+      if (entry.ack !== PUBCOMP) entry.bytes[0] |= DUP;
+      else if (!sessionPresent) this.finish(entry, []);
+    }
+  }
+}
+
+/** As `expect(actual).toEqual(expected)`, and a hundred times as quick as long as that holds. */
+function same(actual: unknown, expected: unknown): void {
+  if (JSON.stringify(actual) !== JSON.stringify(expected)) expect(actual).toEqual(expected);
+}
+
+/** Does at random what a session may do, to both, and compares all that shows. */
+function compare(random: Random): void {
+  const capacity = 20 + random.below(200);
+  const maxOperations = 1 + random.below(10);
+  const window = 1 + random.below(5);
+  const outbox = new Outbox(capacity, maxOperations);
+  const plain = new PlainOutbox(capacity, maxOperations);
+  let nowMs = 2 ** 31 - 500;
+  let fill = 0;
+
+  const sameState = (): void => {
+    const { entries } = plain;
+    const [oldest] = entries;
+    const shown = {
+      count: outbox.count,
+      inflight: outbox.inflight,
+      isFull: outbox.isFull(),
+      isSent: outbox.isSent(),
+      isIdle: outbox.isIdle(),
+      isMidPacket: outbox.isMidPacket(),
+      doneType: outbox.doneType(),
+      done: outbox.doneType() < 0 ? "" : hex(outbox.bytes.slice(outbox.doneStart(), outbox.doneEnd())),
+      longestWait: outbox.longestWait(nowMs | 0),
+      nextPacketId: outbox.nextPacketId(),
+    };
+    same(shown, {
+      count: entries.length,
+      inflight: plain.inflight(),
+      isFull: entries.length === maxOperations,
+      isSent: entries.every((entry) => plain.hasLeft(entry)),
+      isIdle: entries.every((entry) => entry.isDone),
+      isMidPacket: entries.some((entry) => entry.left > 0 && !plain.hasLeft(entry)),
+      doneType: oldest?.isDone ? oldest.ack : -1,
+      done: oldest?.isDone ? hex(Uint8Array.from(oldest.bytes)) : "",
+      longestWait: Math.max(
+        0,
+        ...entries.filter((entry) => plain.hasLeft(entry) && !entry.isDone).map(({ sentAtMs }) => nowMs - sentAtMs),
+      ),
+      nextPacketId: plain.nextPacketId(),
+    });
+  };
+
+  const acknowledge = (type: number, packetId: number): void => {
+    const keep = type === PUBREC ? 4 : type === SUBACK ? 1 + random.below(3) : 0;
+    const kept = Array.from({ length: keep }, () => random.below(256));
+    same(
+      outbox.awaits(type, packetId),
+      plain.entries.some((entry) => entry.packetId === packetId && entry.ack === type && plain.hasLeft(entry)),
+    );
+    same(outbox.knows(packetId), plain.entries.some((entry) => entry.packetId === packetId));
+    if (outbox.awaits(type, packetId)) {
+      const entry = plain.entries.find((each) => each.packetId === packetId);
+      const bytes = outbox.bytes.slice(outbox.packetStart(packetId), outbox.packetEnd(packetId));
+      same([...bytes], entry?.bytes);
+    }
+    const at = outbox.acknowledge(type, packetId, keep, nowMs | 0);
+    same(at >= 0, plain.acknowledge(type, packetId, kept, nowMs));
+    if (at >= 0) outbox.bytes.set(kept, at);
+  };
+
+  for (let step = 0; step < 120; step++) {
+    nowMs += random.below(20);
+    switch (random.below(10)) {
+      case 0:
+      case 1:
+      case 2: {
+        const bytes = packet(7 + random.below(40), fill++ & 255);
+        const ack = random.pick([0, PUBACK, PUBREC, SUBACK, UNSUBACK]);
+        same(add(outbox, ack, bytes), plain.add(ack, bytes));
+        break;
+      }
+      case 3:
+      case 4:
+      case 5: {
+        const sendable = outbox.sendable(window);
+        const waiting = plain.waiting(window);
+        same(sendable > 0, waiting.length > 0);
+        if (sendable === 0) break;
+        const start = outbox.sendStart();
+        const bytes = [...outbox.bytes.slice(start, start + sendable)];
+        // Nothing but whole packets, or the rest of one.
+        let end = 0;
+        for (const entry of waiting) {
+          if (end === sendable) break;
+          same(bytes.slice(end, end + entry.bytes.length - entry.left), entry.bytes.slice(entry.left));
+          end += entry.bytes.length - entry.left;
+        }
+        same(end, sendable);
+        const count = 1 + random.below(sendable);
+        outbox.sent(count, nowMs | 0);
+        for (let left = count; left > 0;) {
+          const entry = waiting.shift()!;
+          const part = Math.min(left, entry.bytes.length - entry.left);
+          plain.sent(entry, part, nowMs);
+          left -= part;
+        }
+        break;
+      }
+      case 6:
+      case 7: {
+        const known = plain.entries.filter((entry) => entry.packetId > 0);
+        const entry = known.length > 0 && random.below(8) > 0 ? random.pick(known) : undefined;
+        const right = random.below(8) > 0 ? entry?.ack : undefined;
+        const type = right ?? random.pick([PUBACK, PUBREC, PUBCOMP, SUBACK, UNSUBACK]);
+        acknowledge(type, entry?.packetId ?? 1 + random.below(20));
+        break;
+      }
+      case 8:
+        if (outbox.doneType() >= 0) {
+          outbox.dropDone();
+          plain.entries.shift();
+        } else if (random.below(4) === 0) outbox.compact();
+        break;
+      default: {
+        if (random.below(3) > 0) break;
+        const keep = random.below(3) > 0;
+        const sessionPresent = random.below(2) === 0;
+        outbox.disconnect(keep);
+        plain.disconnect(keep);
+        sameState();
+        outbox.resume(sessionPresent, encoder);
+        plain.resume(sessionPresent);
+      }
+    }
+    sameState();
+  }
+}
+
+describe("Outbox, beside one that is written without regard to memory", () => {
+  it("sends the same bytes, keeps the same, has the same outcomes, whatever happens", () => {
+    repeat(1000, (seed) => {
+      compare(seeded(seed));
+    });
+  });
+});
