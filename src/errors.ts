@@ -59,8 +59,8 @@ export const BAD_QOS = -23;
 /** Packet id 0 [MQTT-2.3.1-1]. */
 export const BAD_PACKET_ID = -24;
 /**
- * A topic name that is empty, not UTF-8, or has U+0000 or a wildcard [MQTT-3.3.2-1] [MQTT-3.3.2-2]. On the broker's side
- * also a topic filter or the topic of a will.
+ * A topic name that is empty, not UTF-8, or has U+0000 or a wildcard [MQTT-3.3.2-1] [MQTT-3.3.2-2]. On the broker's
+ * side also a topic filter or the topic of a will.
  */
 export const BAD_TOPIC = -25;
 /** A packet that the peer may not send, or not now. */
