@@ -333,7 +333,8 @@ export class Client {
 
   /** Filters and their QoS, from a filter or a table. */
   private _filters(topics: unknown, qos: number, hasQos: boolean): Subscriptions {
-    const filters: Subscriptions = {};
+    // Without a prototype, so that "__proto__" is a filter like any other.
+    const filters = Object.create(null) as Subscriptions;
     if (typeof topics !== "object" || topics === null) {
       filters[asFilter(asString("topic", topics))] = qos;
       return filters;

@@ -51,7 +51,7 @@ export interface ConnectionHandler {
     packetId: number,
     isWhole: boolean,
   ): void;
-  /** True when `onDone` of this type does anything; if not, nobody is woken for it. */
+  /** True when `onDone` of this type does anything; if not, it may be left out when room is needed. */
   listens(type: number): boolean;
   /**
    * An operation ended, as `Session.doneType` says.
@@ -166,6 +166,7 @@ export class Connection implements SessionHandler, SocketHandler {
     const target: Target = { host, port, secure, autoReconnect };
     if (this._hasOutcome || this._isClosing) {
       this._nextTarget = target;
+      this._isPausing = false;
       return true;
     }
     if (!this._open(target)) return false;
@@ -181,6 +182,9 @@ export class Connection implements SessionHandler, SocketHandler {
    * there is neither; an attempt without a connection yet goes on.
    */
   close(): boolean {
+    // Also when an attempt goes on: what becomes of that is not tried again.
+    if (this._target !== undefined) this._target.autoReconnect = false;
+    if (this._nextTarget !== undefined) this._nextTarget.autoReconnect = false;
     this._isPausing = false;
     if (this._socket !== undefined && this._room < 0 && this._isRetry) {
       this._isClosing = true;
@@ -375,11 +379,6 @@ export class Connection implements SessionHandler, SocketHandler {
       this._room = this._socket.write(session.out, session.outStart, session.outStart + count);
       session.sent(count, this._hal.now());
     }
-    let type = session.doneType();
-    while (type >= 0 && !this._handler.listens(type)) {
-      session.dropDone();
-      type = session.doneType();
-    }
   }
 
   /** True once there is no socket: also when a call just made has ended it. */
@@ -388,11 +387,18 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   /**
-   * There was no room for an operation. True when there may be now: inside callbacks what is queued has not left yet.
+   * There was no room for an operation. True when there may be now: inside callbacks what is queued has not left yet,
+   * and outcomes that nobody listens for need not be told.
    */
   private _makeRoom(): boolean {
-    if (!this._isRunning) return false;
+    const session = this._session;
+    if (!session.isUp()) return false;
     this._flush();
+    let type = session.doneType();
+    while (type >= 0 && !this._handler.listens(type)) {
+      session.dropDone();
+      type = session.doneType();
+    }
     return true;
   }
 
@@ -445,21 +451,27 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** Tells the outcome there is, and begins what waited for that. */
   private _settle(): void {
-    if (this._hasOutcome) {
-      const detail = this._detail;
-      this.onDone();
-      this._hasOutcome = false;
-      this._detail = undefined;
-      if (this._wasAccepted) this._handler.onOffline(this._reason);
-      else this._handler.onConnectFail(this._reason, detail);
-    }
+    this._tell();
     const next = this._nextTarget;
     if (next !== undefined && this._socket === undefined) {
       this._nextTarget = undefined;
       this._isRetry = false;
       this._retryMs = 0;
-      if (!this._open(next)) this._finish(CONN_FAIL_SERVER_NOT_FOUND, undefined);
+      if (this._open(next)) return;
+      this._finish(CONN_FAIL_SERVER_NOT_FOUND, undefined);
+      this._tell();
     }
+  }
+
+  /** Tells the outcome there is. */
+  private _tell(): void {
+    if (!this._hasOutcome) return;
+    const detail = this._detail;
+    this.onDone();
+    this._hasOutcome = false;
+    this._detail = undefined;
+    if (this._wasAccepted) this._handler.onOffline(this._reason);
+    else this._handler.onConnectFail(this._reason, detail);
   }
 
   /** Sets the timer, unless it will fire early enough as it is. */
