@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
 import { createServer as createTlsServer } from "node:tls";
-import { Aedes } from "aedes";
+import type { Aedes } from "aedes";
 import type { Route } from "./link.js";
 
 /** User and password for a broker. */
@@ -41,6 +41,7 @@ export class EmbeddedBroker implements Broker {
   }
 
   static async start(): Promise<EmbeddedBroker> {
+    const { Aedes } = await import("aedes"); // only where it is used, since it takes a while
     const aedes = await Aedes.createBroker();
     const server = createServer({ noDelay: true }, (socket) => void aedes.handle(socket));
     return new EmbeddedBroker(aedes, await listen(server));

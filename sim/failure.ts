@@ -1,4 +1,5 @@
 /** A run cannot go on, or has not gone as it should, for a reason that its user can do something about. */
+import { isNativeError } from "node:util/types";
 import { describeReturnCode } from "./packet-text.js";
 
 /** `message` is one line: what failed, and what to do. */
@@ -14,14 +15,13 @@ export function refusedLogin(where: string, returnCode: number): Failure {
 
 /** What was thrown, in one line. */
 export function oneLine(error: unknown): string {
-  const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
-  return shorten(text);
+  return shorten(isNativeError(error) ? `${error.name}: ${error.message}` : String(error));
 }
 
 /** The message alone of what was thrown, in one line; of several addresses that were tried, the first one's. */
 export function messageOf(error: unknown): string {
-  const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
-  return shorten(first instanceof Error ? first.message : String(first));
+  const first: unknown = isNativeError(error) && "errors" in error ? (error.errors as unknown[])[0] : error;
+  return shorten(isNativeError(first) ? first.message : String(first));
 }
 
 function shorten(text: string): string {

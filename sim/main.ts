@@ -2,7 +2,6 @@
 import { Failure } from "./failure.js";
 import { Log } from "./log.js";
 import { HELP, readOptions } from "./options.js";
-import { simulate } from "./scenario.js";
 
 /** Shows the run, and returns what is to be written last. */
 async function main(): Promise<string> {
@@ -13,6 +12,7 @@ async function main(): Promise<string> {
   const log = new Log((text) => {
     if (!options.quiet) process.stdout.write(text);
   });
+  const { simulate } = await import("./scenario.js"); // what is wrong with the arguments is said without delay
   const summary = await simulate(options, log);
   return options.quiet ? `${summary}\n` : `\n${summary}\n`;
 }

@@ -107,7 +107,7 @@ export class Outside {
   #explain(reason: number, detail: unknown): Failure {
     const { host, secure } = this.#broker.route;
     const where = this.#where;
-    const because = detail instanceof Error ? ` (${messageOf(detail)})` : "";
+    const because = detail === undefined ? "" : ` (${messageOf(detail)})`;
     const tlsHint = secure === undefined ? "; if it wants TLS, write mqtts://" : "";
     switch (reason) {
       case CONN_FAIL_DNS:
