@@ -149,7 +149,16 @@ class World {
     for (const link of this.links) {
       link.connect();
       link.settle();
+      link.whenDelivered = () => {
+        if (random.below(4) === 0) this.ask(link);
+        if (random.below(4) === 0) link.write(1 + random.below(30));
+      };
     }
+  }
+
+  ask(link: Link): void {
+    const kind = this.random.pick<Operation["kind"]>([0, 1, 2, 1, 2, "subscribe", "unsubscribe"]);
+    link.ask(kind, `${link.clientId}${kind}-${this.serial++}`.padEnd(this.random.below(40), "."));
   }
 
   step(): void {
@@ -165,11 +174,9 @@ class World {
       case 0:
       case 1:
       case 2:
-      case 3: {
-        const kind = random.pick<Operation["kind"]>([0, 1, 2, 1, 2, "subscribe", "unsubscribe"]);
-        link.ask(kind, `${link.clientId}${kind}-${this.serial++}`.padEnd(random.below(40), "."));
+      case 3:
+        this.ask(link);
         break;
-      }
       case 4:
       case 5:
       case 6:
@@ -200,7 +207,10 @@ class World {
   /** Everything comes to rest; then all must be there. */
   finish(): void {
     const connections = this.links.map((link) => link.connections);
-    for (const link of this.links) if (link.connection === undefined) link.connect();
+    for (const link of this.links) {
+      link.whenDelivered = () => undefined;
+      if (link.connection === undefined) link.connect();
+    }
     for (let round = 0; round < 10; round++) {
       for (const link of this.links) {
         link.settle();

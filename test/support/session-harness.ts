@@ -6,6 +6,7 @@
  * hears nothing outside `receive`, `sent` and `tick`, and nothing once the connection is over.
  */
 import hal from "../../hal/node.js";
+import { headerLength } from "../../src/encoder.js";
 import { ServerDecoder, ServerEncoder } from "../../src/server-codec.js";
 import type { SessionHandler, SessionOptions } from "../../src/session.js";
 import { Session } from "../../src/session.js";
@@ -14,8 +15,8 @@ import { DUP, PUBACK, PUBCOMP, RETAIN, SUBACK, UNSUBACK } from "../../src/wire.j
 import { join } from "./bytes.js";
 import { Recorder } from "./feed.js";
 import type { Received } from "./feed.js";
-import type { Packet } from "./packets.js";
-import { reference, write } from "./packets.js";
+import type { Packet, Publish } from "./packets.js";
+import { write } from "./packets.js";
 
 const server = new ServerEncoder(hal.text);
 
@@ -81,14 +82,15 @@ export function parse(line: string): Packet {
 
 /** The bytes of packets that a broker sends. */
 export function bytesOf(...lines: string[]): Uint8Array {
-  return join(
-    ...lines.map((line) => {
-      const packet = parse(line);
-      const out = new Uint8Array(reference(packet).length);
-      write(server, packet, out, 0, out.length);
-      return out;
-    }),
-  );
+  return join(...lines.map(bytesOfLine));
+}
+
+const out = new Uint8Array(4096);
+
+function bytesOfLine(line: string): Uint8Array {
+  const end = write(server, parse(line), out, 0, out.length);
+  if (end < 0) throw new Error(`No room for "${line}"`);
+  return out.slice(0, end);
 }
 
 /** Puts the packets of a client together, from bytes cut anywhere. Throws what is malformed. */
@@ -116,7 +118,13 @@ export class Tap {
 }
 
 function isWhole(packet: Received): boolean {
-  return !("packetLength" in packet) || reference(packet).length === packet.packetLength;
+  return !("packetLength" in packet) || lengthOf(packet, packet.payload.length) === packet.packetLength;
+}
+
+/** Bytes of a PUBLISH with so many bytes of payload, written as short as can be. */
+function lengthOf(packet: Publish, payloadLength: number): number {
+  const length = 2 + Buffer.byteLength(packet.topicName ?? "") + (packet.packetId === 0 ? 0 : 2) + payloadLength;
+  return headerLength(length) + length;
 }
 
 /** A way to tell the time: where it begins, and how it is cut to 32 bits. */
@@ -195,7 +203,7 @@ export class Harness implements SessionHandler {
   readonly rx: Uint8Array;
   private readonly clock: ClockStart;
   private tap = new Tap();
-  private message: Extract<Packet, { type: "PUBLISH" }> | undefined;
+  private message: Publish | undefined;
   private owed = 0;
   /** Calls of the session that may tell the handler something. */
   private depth = 0;
@@ -361,7 +369,7 @@ export class Harness implements SessionHandler {
     this.message = { type: "PUBLISH", dup, qos, retain: (flags & RETAIN) !== 0, packetId, topicName, payload: "" };
     this.owed = payloadLength;
     if (topicName !== "") {
-      const { length } = reference({ ...this.message, payload: "x".repeat(payloadLength) });
+      const length = lengthOf(this.message, payloadLength);
       // The length may be written with zeros in front: 3.1.1 does not say that it must be as short as can be.
       if (packetLength < length || packetLength > length + 3) {
         throw new Error(`A packet of ${length} bytes is told to have ${packetLength}`);

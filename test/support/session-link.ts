@@ -239,6 +239,8 @@ export class Link implements SessionHandler {
   /** Count of connections so far. */
   connections = 0;
   nowMs = 0;
+  /** What the application does when a message is delivered. It may ask and write. */
+  whenDelivered: () => void = () => undefined;
   private readonly broker: ModelBroker;
   private readonly rx = new Uint8Array(512);
   /** Operations that have no outcome and may get one. */
@@ -250,6 +252,8 @@ export class Link implements SessionHandler {
   private hasSentDisconnect = false;
   private isConnectDue = false;
   private payload = "";
+  /** The session is reading: the books do not know yet what it has read. */
+  private isReading = false;
   /** Outcomes that were told and not compared yet. */
   private readonly outcomes: number[] = [];
 
@@ -338,7 +342,9 @@ export class Link implements SessionHandler {
     const end = start + Math.min(count, this.toClient.length, rx.length - start);
     if (end === start) return false;
     rx.set(this.toClient.subarray(0, end - start), start);
+    this.isReading = true;
     const at = session.receive(rx, start, end, this.nowMs);
+    this.isReading = false;
     const bytes = this.toClient.slice(0, at - start);
     this.toClient = this.toClient.slice(at - start);
     for (const packet of this.receivedTap.push(bytes)) this.received(packet);
@@ -388,7 +394,9 @@ export class Link implements SessionHandler {
 
   onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void {
     this.payload += Buffer.from(bytes.slice(start, end)).toString();
-    if (owed === 0) this.delivered.push(this.payload);
+    if (owed > 0) return;
+    this.delivered.push(this.payload);
+    this.whenDelivered();
   }
 
   onDone(): void {
@@ -462,6 +470,7 @@ export class Link implements SessionHandler {
   /** Outcomes are those of the books, in the order of the calls, and none is missing. */
   private compare(): void {
     this.take();
+    if (this.isReading) return;
     for (const type of this.outcomes.splice(0)) {
       const operation = this.waiting.shift();
       if (operation === undefined || !operation.isDone || OUTCOMES[operation.kind] !== type) {
