@@ -1,17 +1,8 @@
 /** A run cannot go on, or has not gone as it should, for a reason that its user can do something about. */
 import { isNativeError } from "node:util/types";
-import { describeReturnCode } from "./packet-text.js";
 
 /** `message` is one line: what failed, and what to do. */
 export class Failure extends Error {}
-
-/** A login that CONNACK refused. */
-export function refusedLogin(where: string, returnCode: number): Failure {
-  return new Failure(
-    `the broker at ${where} refused the login (CONNACK ${describeReturnCode(returnCode)}): ` +
-      "check user and password in --broker mqtt://user:password@host:port",
-  );
-}
 
 /** What was thrown, in one line. */
 export function oneLine(error: unknown): string {

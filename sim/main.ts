@@ -17,16 +17,34 @@ async function main(): Promise<string> {
   return options.quiet ? `${summary}\n` : `\n${summary}\n`;
 }
 
+let isFinished = false;
+
 // Whoever reads may stop reading, as `head` does.
-process.stdout.on("error", () => process.exit(1));
+process.stdout.on("error", () => {
+  isFinished = true;
+  process.exit(1);
+});
+process.on("exit", () => {
+  if (isFinished) return;
+  process.exitCode = 1;
+  process.stderr.write("mcu-mqtt: the program ended the process: it must not call process.exit()\n");
+});
 
 main().then(
-  (text) => process.stdout.write(text, () => process.exit(0)),
+  (text) => end(process.stdout, text, 0),
   (error: unknown) => {
     const text = error instanceof Failure ? error.message : `this is a mistake of the simulation: ${describe(error)}`;
-    process.stderr.write(`mcu-mqtt: ${text}\n`, () => process.exit(1));
+    end(process.stderr, `mcu-mqtt: ${text}\n`, 1);
   },
 );
+
+/** Writes the last text and ends, whatever the program still does. */
+function end(stream: NodeJS.WriteStream, text: string, status: number): void {
+  stream.write(text, () => {
+    isFinished = true;
+    process.exit(status);
+  });
+}
 
 function describe(error: unknown): string {
   return error instanceof Error ? (error.stack ?? error.message) : String(error);

@@ -1,4 +1,5 @@
 /** The command line: what the user asks for, checked before anything is started. */
+import { X509Certificate } from "node:crypto";
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { basename, dirname, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -109,18 +110,26 @@ function readBroker(value: string | undefined, caFile: string | undefined): Remo
   if (caFile !== undefined && !isSecure) throw new Failure("--cafile is for TLS: write --broker mqtts://host:port");
   const port = url.port === "" ? (isSecure ? 8883 : 1883) : Number(url.port);
   if (port === 0) throw new Failure("--broker must not have the port 0: write the broker's");
-  const host = decodeURIComponent(url.hostname.replace(/^\[(.*)\]$/, "$1"));
+  const host = decode(url.hostname.replace(/^\[(.*)\]$/, "$1"));
   return new RemoteBroker(host, port, isSecure, caFile && readCa(caFile), readCredentials(url));
 }
 
 function readCredentials(url: URL): Credentials | undefined {
   if (url.username === "" && url.password === "") return undefined;
   if (url.username === "") throw new Failure("--broker has a password without a user: write mqtt://user:password@host");
+  return { username: decode(url.username), password: decode(url.password) };
+}
+
+/** A part of a URL without its percent signs; no part may have U+0000 [MQTT-1.5.3-2]. */
+function decode(part: string): string {
+  let text = "\0";
   try {
-    return { username: decodeURIComponent(url.username), password: decodeURIComponent(url.password) };
+    text = decodeURIComponent(part);
   } catch {
-    throw new Failure("--broker has a % in user or password that means nothing: write %25 for %");
+    // It means nothing.
   }
+  if (text.includes("\0")) throw new Failure("--broker has a % that means nothing there: write %25 for it");
+  return text;
 }
 
 function readCa(path: string): string {
@@ -130,6 +139,10 @@ function readCa(path: string): string {
   } catch (error) {
     throw new Failure(`cannot read the file of --cafile (${messageOf(error)})`);
   }
-  if (!text.includes("-----BEGIN ")) throw new Failure(`the file of --cafile is not PEM: ${path}`);
+  try {
+    new X509Certificate(text);
+  } catch {
+    throw new Failure(`the file of --cafile is not a certificate in PEM: ${path}`);
+  }
   return text;
 }

@@ -16,9 +16,9 @@ import {
 import { MQTT_3_1_1 } from "../src/v311.js";
 import { SUBSCRIPTION_FAILURE } from "../src/wire.js";
 import type { Broker } from "./broker.js";
-import { Failure, messageOf, refusedLogin } from "./failure.js";
+import { Failure, messageOf } from "./failure.js";
 import type { Message } from "./packets.js";
-import { describeReturnCode } from "./packet-text.js";
+import { describeReturnCode, refusedLogin } from "./refusal.js";
 
 /** How long the broker may take to come into sight. */
 const CONNECT_TIMEOUT_MS = 10000;

@@ -2,22 +2,8 @@
 import * as errors from "../src/errors.js";
 import { SUBSCRIPTION_FAILURE } from "../src/wire.js";
 import type { Message, Packet } from "./packets.js";
+import { describeReturnCode } from "./refusal.js";
 import { quote, showBytes } from "./values.js";
-
-/** The return codes of CONNACK (table 3.1). */
-const REFUSALS = [
-  "accepted",
-  "unacceptable protocol version",
-  "client identifier rejected",
-  "server unavailable",
-  "bad user name or password",
-  "not authorized",
-];
-
-/** A return code of CONNACK and its meaning: `5, not authorized`. */
-export function describeReturnCode(returnCode: number): string {
-  return `${returnCode}, ${REFUSALS[returnCode] ?? "which is none of 3.1.1"}`;
-}
 
 /** The fields of a packet. */
 export function describePacket(packet: Packet): string {

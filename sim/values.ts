@@ -1,5 +1,7 @@
 /** How values look in the log: short, in one line, strings in quotes. */
 import { isUtf8 } from "node:buffer";
+import { isNativeError } from "node:util/types";
+import { messageOf } from "./failure.js";
 
 /** Characters of a string, or bytes, that are shown. */
 const LONGEST = 40;
@@ -42,7 +44,7 @@ export function showArguments(event: string, client: string, args: unknown[]): s
 function showArgument(value: unknown): string {
   if (typeof value === "string") return quote(value);
   if (value instanceof Uint8Array) return showBytes(value);
-  if (value instanceof Error) return value.message || value.name;
+  if (isNativeError(value)) return messageOf(value);
   if (typeof value === "object" && value !== null) return showFields(value);
   return String(value);
 }

@@ -5,10 +5,9 @@
 import { CONNACK_REFUSED_BAD_USER_OR_PASS, CONNACK_REFUSED_NOT_AUTHORIZED } from "../src/errors.js";
 import { SUBSCRIPTION_FAILURE } from "../src/wire.js";
 import type { Failure } from "./failure.js";
-import { refusedLogin } from "./failure.js";
 import type { Link } from "./link.js";
 import type { Message, Packet } from "./packets.js";
-import { describeReturnCode } from "./packet-text.js";
+import { describeReturnCode, refusedLogin } from "./refusal.js";
 
 /** The network is quiet when nothing has passed for this long. */
 const QUIET_MS = 250;
@@ -32,7 +31,7 @@ export class Device {
   will: Message | undefined;
   /** Topic filters that are granted, and their QoS. */
   readonly filters = new Map<string, number>();
-  /** Messages received, as long as they are short: topic and payload. */
+  /** Messages received: topic and the beginning of the payload. */
   readonly received: { topic: string; payload: string }[] = [];
   /** Filters by the packet id of the SUBSCRIBE that waits for SUBACK. */
   readonly #subscribing = new Map<number, string[]>();
@@ -59,7 +58,8 @@ export class Device {
 
   /** It is over. */
   down(link: Link): void {
-    if (this.link === link) this.link = undefined;
+    if (this.link !== link) return; // another one has taken its place
+    this.link = undefined;
     this.isAccepted = false;
   }
 

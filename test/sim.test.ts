@@ -170,7 +170,6 @@ beforeAll(async () => {
   writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
   writeFileSync(join(folder, "ca.pem"), certificates().ca.cert);
   writeFileSync(join(folder, "other.pem"), certificates().otherCa.cert);
-  writeFileSync(join(folder, "no.pem"), "no certificate");
 });
 
 afterAll(() => {
@@ -405,12 +404,13 @@ describe("npm start with a program that fails", () => {
     ["is not TypeScript", 'import mqtt from "mcu-mqtt";\nconst m = ;', /threw TransformError: .*:2:10: ERROR/],
     ["imports what is not there", 'import { a } from "not-there";\na();', /threw .*not-there/],
     ["throws what is no error", 'throw "a string";', /threw a string$/m],
+    ["ends the process", "process.exit();", /^mcu-mqtt: the program ended the process/],
     ["does not connect", 'import mqtt from "mcu-mqtt";\nmqtt.Client("x");', /did not connect: it has to call connect\(\)/],
   ])("says so when it %s", async (title, code, message) => {
     const path = program(`${title.replaceAll(" ", "-")}.ts`, code);
     const result = await start([path]);
     expectFailure(result, message);
-    expect(result.stderr).toContain(`mcu-mqtt: ${basename(path)} `);
+    if (title !== "ends the process") expect(result.stderr).toContain(`mcu-mqtt: ${basename(path)} `);
     expect(result.log).toEqual([]);
   }, RUN_MS);
 
@@ -473,10 +473,12 @@ describe("Wrong arguments have an error of one line that does not repeat a passw
     [["--broker", "mqtt://host:0"], /port 0/],
     [["--broker", "mqtt://:secret@host"], /password without a user/],
     [["--broker", "mqtt://user:secret%@host"], /write %25/],
+    [["--broker", "mqtt://us%00er:secret@host"], /write %25/],
+    [["--broker", "mqtt://%zz"], /write %25/],
     [["--cafile", "ca.pem"], /--cafile is for --broker mqtts/],
     [["--cafile", "ca.pem", "--broker", "mqtt://host"], /--cafile is for TLS: write --broker mqtts/],
     [["--cafile", "missing.pem", "--broker", "mqtts://host"], /cannot read the file of --cafile \(ENOENT/],
-    [["--cafile", "package.json", "--broker", "mqtts://host"], /the file of --cafile is not PEM/],
+    [["--cafile", "package.json", "--broker", "mqtts://host"], /the file of --cafile is not a certificate in PEM/],
   ])("%j", (args, message) => {
     let error: unknown;
     try {
