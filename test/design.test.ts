@@ -1,0 +1,53 @@
+/** The tables of DESIGN.md: each statement and each row of the contract has its test where the table says. */
+import { readdirSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "@jest/globals";
+
+const TEST = dirname(fileURLToPath(import.meta.url));
+const DESIGN = readFileSync(resolve(TEST, "..", "DESIGN.md"), "utf8");
+
+/** File below test/, without its ending -> its text. */
+const sources = new Map(
+  readdirSync(TEST, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".ts"))
+    .map((path) => [path.replace(/(\.test)?\.ts$/, "").replaceAll("\\", "/"), readFileSync(join(TEST, path), "utf8")]),
+);
+
+/** Rows of a table whose first cell matches: that cell and the files in the last one. */
+function rows(first: RegExp): [name: string, files: string[]][] {
+  return DESIGN.split("\n")
+    .map((line) => line.split("|").map((cell) => cell.trim()))
+    .filter((cells) => first.test(cells[1] ?? ""))
+    .map((cells) => [cells[1].replace(/^`|`$/g, ""), cells.at(-2)!.split(", ").filter((file) => file !== "")]);
+}
+
+/** Rows of the contract that the titles in a source name: "(contract 1: options, 5: bounds)" names two. */
+function contractRows(source: string): string[] {
+  return [...source.matchAll(/\(contract ((?:\d: [a-z0-9_-]+(?:, )?)+)\)/g)].flatMap((match) => match[1].split(", "));
+}
+
+const CONTRACT = /^`\d: [a-z0-9_-]+`$/;
+
+describe.each([
+  ["statement of MQTT 3.1.1", rows(/^\[MQTT-[\d.-]+\]$/), 70, (source: string) => source.match(/\[MQTT-[\d.-]+\]/g) ?? []],
+  ["row of the NodeMCU contract", rows(CONTRACT), 60, contractRows],
+])("Each %s", (_what, table, least, namesIn) => {
+  it("stands in the table once, with at least one file", () => {
+    expect(table.length).toBeGreaterThanOrEqual(least);
+    expect(new Set(table.map(([name]) => name)).size).toBe(table.length);
+    expect(table.filter(([, files]) => files.length === 0)).toEqual([]);
+  });
+
+  it("is named by a test in each file that the table gives", () => {
+    const missing = table.flatMap(([name, files]) =>
+      files.filter((file) => !namesIn(sources.get(file) ?? "").includes(name)).map((file) => `${name} in ${file}`));
+    expect(missing).toEqual([]);
+  });
+});
+
+it("Every row of the contract that a test names is in the table", () => {
+  const table = rows(CONTRACT).map(([name]) => name);
+  const named = [...sources.values()].flatMap(contractRows);
+  expect(named.filter((name) => !table.includes(name))).toEqual([]);
+});
