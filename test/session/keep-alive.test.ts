@@ -323,7 +323,7 @@ describe.each(CLOCKS)("Session, acknowledgement timeout on a clock %s", (...cloc
     }
   });
 
-  it("does not send anything again within a connection [MQTT-4.4.0-1]", () => {
+  it("does not send anything again within a connection (4.4)", () => {
     const h = Harness.up(settings);
     h.session.publish("t", "x", QOS_1);
     expect([...h.flush(), ...h.advance(19999)]).toEqual(["PUBLISH q1 #1 t=x"]);

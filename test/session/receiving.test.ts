@@ -4,7 +4,7 @@ import { wire } from "../support/bytes.js";
 import { Harness, bytesOf } from "../support/session-harness.js";
 
 describe("Session, receiving at QoS 0", () => {
-  it("delivers, and answers nothing", () => {
+  it("delivers, and answers nothing [MQTT-3.3.4-1]", () => {
     const h = Harness.up();
     h.receive("PUBLISH q0 t=x", "PUBLISH q0 retain t/u=", "PUBLISH q0 t=x");
     expect(h.events).toEqual(["message q0 t=x", "message q0 retain t/u=", "message q0 t=x"]);
@@ -42,7 +42,7 @@ describe("Session, receiving at QoS 0", () => {
 });
 
 describe("Session, receiving at QoS 1", () => {
-  it("delivers, then sends PUBACK with the same packet id [MQTT-4.3.2-2] [MQTT-2.3.1-6]", () => {
+  it("delivers, then sends PUBACK with the same packet id [MQTT-4.3.2-2] [MQTT-3.3.4-1] [MQTT-2.3.1-6]", () => {
     const h = Harness.up();
     let isPending = true;
     h.whenMessage = () => (isPending = h.session.pending() > 0);
@@ -125,7 +125,7 @@ describe("Session, receiving at QoS 1", () => {
 });
 
 describe("Session, receiving at QoS 2", () => {
-  it("delivers, sends PUBREC, answers PUBREL with PUBCOMP [MQTT-4.3.3-2] [MQTT-2.3.1-6]", () => {
+  it("delivers, sends PUBREC, answers PUBREL with PUBCOMP [MQTT-4.3.3-2] [MQTT-3.3.4-1] [MQTT-2.3.1-6]", () => {
     const h = Harness.up();
     let isPending = true;
     h.whenMessage = () => (isPending = h.session.pending() > 0);
@@ -237,7 +237,7 @@ describe("Session, receiving at QoS 2", () => {
     }
   });
 
-  it("keeps ids through attempts that fail", () => {
+  it("keeps ids through attempts that fail [MQTT-3.1.2-4]", () => {
     const h = Harness.up({ cleanSession: false });
     h.receive("PUBLISH q2 #7 t=x");
     h.lose();

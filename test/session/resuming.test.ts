@@ -8,7 +8,7 @@ function persistent(more: Settings = {}): Harness {
 }
 
 describe("Session, resuming", () => {
-  it("sends an unacknowledged PUBLISH again, with DUP and its packet id [MQTT-4.4.0-1] [MQTT-3.3.1-1]", () => {
+  it("sends an unacknowledged PUBLISH again, DUP, same packet id [MQTT-4.4.0-1] [MQTT-3.3.1-1] [MQTT-2.3.1-3]", () => {
     for (const [qos, flags] of [[1, QOS_1], [2, QOS_2]]) {
       const h = persistent();
       h.session.publish("t", "x", flags);
@@ -200,7 +200,7 @@ describe("Session, resuming", () => {
     }
   });
 
-  it("loses nothing through attempts that fail", () => {
+  it("loses nothing through attempts that fail [MQTT-3.1.2-4] [MQTT-4.1.0-1]", () => {
     const h = persistent();
     h.session.publish("t", "1", QOS_1);
     h.session.publish("t", "2", QOS_2);
