@@ -139,13 +139,13 @@ export class Client {
    * `suback` and `unsuback` are the same as the callbacks given to `connect`, `publish`, `subscribe` and `unsubscribe`.
    */
   on<E extends keyof Events>(event: E, callback: Events[E] | null): void {
-    const slots = this._callbacks.slots;
-    if (!Object.prototype.hasOwnProperty.call(slots, event)) {
+    // That a callback fits its slot is what the signature says.
+    const slots = this._callbacks.slots as Record<string, unknown>;
+    if (typeof (event as unknown) !== "string" || !Object.prototype.hasOwnProperty.call(slots, event)) {
       throw wrong("event", "one of " + Object.keys(slots).join(", "), event);
     }
     if ((callback as unknown) === undefined) throw wrong("callback", "a function or null", callback);
-    // That a callback fits its slot is what the signature says.
-    (slots as Record<string, unknown>)[event] = asCallback("callback", callback);
+    slots[event] = asCallback("callback", callback);
   }
 
   /**

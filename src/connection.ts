@@ -172,7 +172,6 @@ export class Connection implements SessionHandler, SocketHandler {
     if (!this._open(target)) return false;
     this._nextTarget = undefined;
     this._isRetry = false;
-    this._retryMs = 0;
     this._afterCall();
     return true;
   }
@@ -456,7 +455,6 @@ export class Connection implements SessionHandler, SocketHandler {
     if (next !== undefined && this._socket === undefined) {
       this._nextTarget = undefined;
       this._isRetry = false;
-      this._retryMs = 0;
       if (this._open(next)) return;
       this._finish(CONN_FAIL_SERVER_NOT_FOUND, undefined);
       this._tell();

@@ -164,6 +164,8 @@ const wrongCalls: [Method, unknown[], typeof TypeError | typeof Error, string | 
   ["on", ["close", callback], TypeError, /^event must be one of .*, not "close"$/],
   ["on", ["toString", callback], TypeError, /^event must be one of .*, not "toString"$/],
   ["on", ["__proto__", callback], TypeError, /^event must be one of /],
+  ["on", [["puback"], callback], TypeError, /^event must be one of .*, not an array$/],
+  ["on", [Object.create(null), callback], TypeError, /^event must be one of .*, not an object$/],
   ["on", [0, callback], TypeError, /^event must be one of .*, not 0$/],
   ["on", [null, callback], TypeError, /^event must be one of .*, not null$/],
   ["on", ["puback"], TypeError, "callback must be a function or null, not undefined"],
