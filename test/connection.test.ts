@@ -595,6 +595,15 @@ describe("autoreconnect", () => {
     }
   });
 
+  test.each(states.slice(1, 6))("connect() is a first attempt again %s (contract 5: autoreconnect)", (
+    _, prepare,
+  ) => {
+    const device = prepare();
+    device.client.connect("own", 1883, 0, 1);
+    device.socket.fail("refused");
+    expectStopped(device, "connfail -5");
+  });
+
   test("a connect() that finds no socket leaves it as it was (contract 5: autoreconnect)", () => {
     const device = lost();
     device.hal.exhausted = true;

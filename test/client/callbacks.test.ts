@@ -228,6 +228,24 @@ describe("A message and what its callback does", () => {
     expect(device.sent()).toHaveLength(20);
     expect(device.take()).toEqual(["message t=1", "puback", "puback", "message t=2"]);
   });
+
+  test("so are subscribe and unsubscribe, behind what is there to be sent (contract 3: inside-callbacks)", () => {
+    const device = new Device({ options: { txCapacity: 128 } }).up();
+    const { client } = device;
+    client.on("puback", null);
+    device.during.message = () => {
+      expect(client.publish("t", "x".repeat(100))).toBe(true);
+      expect(client.subscribe("s".repeat(50))).toBe(true);
+      expect(client.publish("t", "y".repeat(60))).toBe(true);
+      expect(client.unsubscribe("u".repeat(50))).toBe(true);
+    };
+    device.send(message("t", "1"));
+    expect(device.sent()).toEqual([
+      `PUBLISH t=${"x".repeat(100)}`, `SUBSCRIBE #1 ${"s".repeat(50)}:0`, `PUBLISH t=${"y".repeat(60)}`,
+      `UNSUBSCRIBE #2 ${"u".repeat(50)}`,
+    ]);
+    expect(device.take()).toEqual(["message t=1"]);
+  });
 });
 
 describe("Callbacks", () => {

@@ -290,6 +290,19 @@ describe("connect behind close", () => {
     expect(device.take()).toEqual(["three fail"]);
   });
 
+  test("and again in the offline callback: only the last one is tried (contract 2: connect-supersede)", () => {
+    const device = new Device().up();
+    device.client.close();
+    device.client.connect("two");
+    device.during.offline = () => device.client.connect("three");
+    expect(device.take()).toEqual(["offline 0"]);
+    expect(device.socket.host).toBe("three");
+    device.socket.fail("refused");
+    device.hal.advance(1000000);
+    expect(device.take()).toEqual(["connfail -5"]);
+    expect(device.hal.sockets).toHaveLength(2);
+  });
+
   test("and close again answers false, and the attempt goes on (contract 2: close-attempt)", () => {
     const device = new Device().up();
     expect(device.client.close()).toBe(true);

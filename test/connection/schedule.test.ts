@@ -2,22 +2,13 @@
  * Random schedules: an application, a network and a broker that do what comes into their heads, and a model that says
  * what must hold all the same. A failure prints its seed; `run(seed, true)` shows every step of it.
  */
-import { describe, expect, test } from "@jest/globals";
+import { describe, test } from "@jest/globals";
 import type { MockSocket } from "../../hal/mock.js";
 import type { EventName } from "../support/device.js";
 import { Device, EVENTS, PINGRESP, ack, connack, message, suback } from "../support/device.js";
 import type { Packet } from "../support/packets.js";
-
-/** Mulberry32: small, and good enough to choose with. */
-function generator(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 4294967296;
-  };
-}
+import type { Random } from "../support/session-harness.js";
+import { seeded } from "../support/session-harness.js";
 
 /** An operation that the client accepted. */
 interface Operation {
@@ -49,7 +40,7 @@ interface Line {
 
 class Schedule {
   readonly trace: string[] = [];
-  private readonly random: () => number;
+  private readonly random: Random;
   private readonly device: Device;
   private readonly isPersistent: boolean;
   /** Nothing but QoS 1 and 2, so that each callback can be told from the others; the broker forgets nothing. */
@@ -84,9 +75,9 @@ class Schedule {
   private readonly texts = new Map<string, Outgoing>();
 
   constructor(seed: number) {
-    this.random = generator(seed);
-    this.isPersistent = this.random() < 0.5;
-    this.isStrict = this.random() < 0.5;
+    this.random = seeded(seed);
+    this.isPersistent = this.chance(0.5);
+    this.isStrict = this.chance(0.5);
     this.limits = {
       maxOperations: this.pick(1, 2, 3, 8),
       txCapacity: this.pick(128, 200, 400, 1000),
@@ -123,11 +114,16 @@ class Schedule {
   }
 
   private pick<T>(...values: T[]): T {
-    return values[Math.floor(this.random() * values.length)];
+    return this.random.pick(values);
+  }
+
+  /** 0 to 1, without the latter. */
+  private roll(): number {
+    return this.random.below(1000) / 1000;
   }
 
   private chance(of: number): boolean {
-    return this.random() < of;
+    return this.roll() < of;
   }
 
   private assert(condition: boolean, text: string): void {
@@ -139,11 +135,16 @@ class Schedule {
     this.trace.push(`!! ${text}`);
   }
 
+  /** Which operation a callback means is known. It is not where one that was lost may look like one that was not. */
+  private get isCertain(): boolean {
+    return !this.isPersistent || this.isStrict;
+  }
+
   // The steps.
 
   private step(): void {
     const { hal } = this.device;
-    const roll = this.random();
+    const roll = this.roll();
     if (roll < 0.35) this.act();
     else if (roll < 0.75) this.network();
     else if (roll < 0.95) {
@@ -161,7 +162,7 @@ class Schedule {
 
   /** The application calls something. */
   private act(): void {
-    const roll = this.random();
+    const roll = this.roll();
     if (roll < 0.25) this.connect();
     else if (roll < 0.32) this.close();
     else if (roll < 0.37) this.abort();
@@ -219,7 +220,7 @@ class Schedule {
 
   private operate(): void {
     const { client } = this.device;
-    const roll = this.isStrict ? 0 : this.random();
+    const roll = this.isStrict ? 0 : this.roll();
     const event = roll < 0.7 ? "puback" : roll < 0.85 ? "suback" : "unsuback";
     const qos = this.isStrict ? this.pick<1 | 2>(1, 2) : this.pick<0 | 1 | 2>(0, 1, 2);
     const payload = `${this.count++}:${"x".repeat(this.pick(0, 0, 1, 10, 50, 100))}`;
@@ -229,7 +230,9 @@ class Schedule {
       : client.unsubscribe("a/#");
     this.trace.push(`${event} ${payload.length} q${qos} ${result}`);
     if (!wasUp) this.assert(!result, `${event} was accepted without a session`);
-    else if (this.operations.length === 0) this.assert(result, `${event} was refused, though nothing waits`);
+    else if (this.isCertain && this.operations.length === 0) {
+      this.assert(result, `${event} was refused, though nothing waits`);
+    }
     if (!result) return;
     this.operations.push({ event, qos, payload });
     if (event === "puback") this.published[qos === 0 ? "unacknowledged" : "acknowledged"]++;
@@ -240,7 +243,7 @@ class Schedule {
     const line = this.open();
     if (line === undefined) return;
     const { socket } = line;
-    const roll = this.random();
+    const roll = this.roll();
     if (!line.isUp) {
       if (roll < 0.6) this.connectLine(line);
       else if (roll < 0.7) this.end(line, () => socket.fail(this.pick("dns", "refused", "unreachable", "tls")));
@@ -403,7 +406,7 @@ class Schedule {
     if (answers.length === 0 || socket.closed || socket.over) return;
     this.trace.push(`answer ${answers.map(({ type }) => type).join(" ")}`);
     const bytes = this.device.brokerOf(socket).bytes(...answers);
-    const at = this.pick(0, bytes.length, Math.floor(this.random() * bytes.length));
+    const at = this.pick(0, bytes.length, this.random.below(bytes.length));
     socket.receive(bytes.subarray(0, at));
     // What the client did meanwhile may have ended it.
     if (!socket.closed && !socket.over) socket.receive(bytes.subarray(at));
@@ -462,8 +465,7 @@ class Schedule {
 
   private done(name: EventName): void {
     if (name === "puback") this.pubacks++;
-    if (this.isPersistent && !this.isStrict) {
-      // Which one it was cannot be told: an operation that was lost may look the same.
+    if (!this.isCertain) {
       const { acknowledged, unacknowledged } = this.published;
       this.assert(this.pubacks <= acknowledged + unacknowledged, "more pubacks than publishes");
       const index = this.operations.findIndex(({ event }) => event === name);
@@ -528,8 +530,7 @@ class Schedule {
     this.assert(client.connected === this.isOpen, "connected and the callbacks do not agree");
     this.assert((hal.nextTimerMs !== undefined) === this.isOpen, "the timer");
     if (!this.isOpen) return;
-    const isCertain = !this.isPersistent || this.isStrict;
-    if (isCertain) this.assert(this.operations.length === 0, `${this.operations.length} operations are not done`);
+    if (this.isCertain) this.assert(this.operations.length === 0, `${this.operations.length} operations are not done`);
     const line = this.open();
     for (const outgoing of line?.sent ?? []) this.assert(outgoing.received > 0, `${outgoing.text} was not received`);
   }
@@ -574,18 +575,16 @@ function run(seed: number, isVerbose = false): void {
   } catch (error) {
     const last = schedule.trace.findIndex((line) => line.startsWith("!!")) + 1 || schedule.trace.length;
     const steps = schedule.trace.slice(isVerbose ? 0 : Math.max(0, last - 40), last);
-    throw new Error(`seed ${seed}\n${steps.join("\n")}`, { cause: error });
+    throw new Error(`Seed ${seed}\n${steps.join("\n")}`, { cause: error });
   }
 }
 
-describe("Whatever application, network and broker do", () => {
+describe("Whatever application, network and broker do, each attempt has one outcome, each session one offline", () => {
   test.each([0, 1, 2, 3])(
-    "each attempt has one outcome, each session one offline, each operation one callback; nothing accepted is lost, " +
-    "nothing is stuck, thousand schedules from %p000 on (contract 4: one-outcome, 4: offline-once, " +
-    "5: loss, 3: slots)",
+    "each operation one callback; nothing accepted is lost, nothing is stuck; seeds from %p000 on " +
+    "(contract 4: one-outcome, 4: offline-once, 5: loss, 3: slots)",
     (thousand) => {
       for (let seed = thousand * 1000; seed < thousand * 1000 + 1000; seed++) run(seed);
-      expect(thousand).toBeGreaterThanOrEqual(0);
     },
   );
 });
