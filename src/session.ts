@@ -322,7 +322,7 @@ export class Session implements DecoderHandler {
     if (!outbox.isMidPacket()) {
       const count = this._controlEnd - this._controlStart;
       if (count > 0) return this._pend(this._control, this._controlStart, count);
-      if (this._phase < UP || this._phase === LEAVING) return 0;
+      if (this._phase < UP) return 0;
     }
     const count = outbox.sendable(this._phase === FLUSHING ? MAX_PACKET_ID : this._options.maxInflight);
     return count === 0 ? 0 : this._pend(outbox.bytes, outbox.sendStart(), count);
@@ -503,7 +503,7 @@ export class Session implements DecoderHandler {
 
   /** Queues PUBACK, PUBREC, PUBREL or PUBCOMP, unless the connection ended meanwhile. */
   private _acknowledge(type: number, packetId: number): void {
-    if (this._phase < UP || this._phase === LEAVING) return;
+    if (this._phase < UP) return;
     this._controlEnd = this._encoder.ack(this._control, this._controlEnd, CONTROL_CAPACITY, type, packetId);
     if (this.isHeld()) this._decoder.stop();
   }
