@@ -84,7 +84,7 @@ export interface SessionHandler {
   onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void;
   /**
    * Operations may have their outcome: `doneType` tells. Not called for messages at QoS 0, which are done once they are
-   * sent; ask behind `sent`.
+   * sent, nor when the end of the connection makes others the oldest: ask behind `sent` and behind the end.
    */
   onDone(): void;
 }

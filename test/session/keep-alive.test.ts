@@ -300,6 +300,17 @@ describe("Session, keep alive", () => {
     expect(h.flush()).toEqual(["DISCONNECT"]);
     expect(h.events).toEqual(["done PUBACK", `end ${END_BY_APPLICATION}`]);
   });
+
+  it("does not lengthen the time for draining", () => {
+    const h = Harness.up({ ...settings, drainTimeoutMs: 70000 });
+    h.session.publish("t", "x", QOS_1);
+    h.flush();
+    h.session.disconnect(h.now());
+    expect(h.advance(60000)).toEqual(["PINGREQ"]);
+    h.receive("PINGRESP");
+    expect(h.advance(9999)).toEqual([]);
+    expect(h.advance(1)).toEqual(["DISCONNECT"]);
+  });
 });
 
 describe.each(CLOCKS)("Session, acknowledgement timeout on a clock %s", (...clock) => {
@@ -367,6 +378,7 @@ describe.each(CLOCKS)("Session, acknowledgement timeout on a clock %s", (...cloc
     expect(h.takeEvents()).toEqual(["done PUBACK"]);
     h.advance(1);
     // The third one waited for the second.
+    h.takeDone();
     expect(h.events).toEqual([`end ${END_ACK_OVERDUE}`, "done PUBACK"]);
   });
 

@@ -263,7 +263,6 @@ export class Harness implements SessionHandler {
   reopen(connack: "CONNACK" | "CONNACK present"): void {
     this.lose();
     this.open(connack);
-    this.takeDone();
   }
 
   /** Lets up to `room` bytes leave, at most `piece` at a time, and returns the packets that became whole. */
@@ -314,7 +313,6 @@ export class Harness implements SessionHandler {
   feed(bytes: Uint8Array): void {
     this.waiting = join(this.waiting, bytes);
     this.read();
-    this.takeDone();
   }
 
   /** It gets later; timers fire when due, or `lateMs` later, and what is to be sent leaves unless `isStuck`. */
@@ -337,7 +335,6 @@ export class Harness implements SessionHandler {
     this.inside(() => {
       this.session.tick(this.now());
     });
-    this.takeDone();
   }
 
   /** The deadline on the scale of `elapsedMs`. */
@@ -398,7 +395,7 @@ export class Harness implements SessionHandler {
     this.takeDone();
   }
 
-  /** Takes the operations that ended. */
+  /** Takes the operations that ended. Happens when the session tells of them, and behind all that leaves. */
   takeDone(): void {
     const { session } = this;
     for (let type = session.doneType(); type >= 0 && !this.keepsDone; type = session.doneType()) {
