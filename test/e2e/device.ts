@@ -46,6 +46,8 @@ export class Device {
   readonly client: Client;
   /** "connect", "connfail <reason>", "offline <reason>", in their order. */
   readonly outcomes: string[] = [];
+  /** When the last one came, on the clock of `performance.now()`. */
+  lastOutcomeMs = 0;
   readonly messages: Message[] = [];
   readonly overflows: Message[] = [];
   /** Callbacks that came for messages that were offered. */
@@ -188,6 +190,7 @@ export class Device {
 
   #outcome(text: string): void {
     this.outcomes.push(text);
+    this.lastOutcomeMs = performance.now();
     const port = this.#connectAgain;
     if (port !== undefined && text !== "connect") {
       if (text.startsWith("offline")) this.client.connect(HOST, port);

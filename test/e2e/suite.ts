@@ -1,9 +1,11 @@
 /** What holds with any broker, as tests: each suite below runs over every broker there is. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
+import mqtt from "mcu-mqtt";
 import type { Client, ClientOptions, QoS } from "mcu-mqtt";
 import type { Broker } from "../support/broker.js";
 import { FORBIDDEN, HOST, PASSWORD, USERNAME } from "../support/broker.js";
 import { certificates } from "../support/certificates.js";
+import type { RelayedConnection } from "../support/relay.js";
 import { Relay } from "../support/relay.js";
 import type { Outgoing } from "./device.js";
 import { Device, indices, numbered, removeDevices, unique } from "./device.js";
@@ -143,6 +145,17 @@ export function testBroker(bench: Bench): void {
       expect(byTopic.every((data, i) => data.equals(payloads[i]))).toBe(true);
     });
 
+    it("may be long: more than 2 MiB, where the remaining length takes four bytes", async () => {
+      const length = 2200000;
+      const options: ClientOptions = { format: "buffer", maxMessageLength: length + 100, txCapacity: length + 100 };
+      const device = await connected({ options });
+      const topic = unique("huge");
+      await device.subscribe({ [topic]: 2 });
+      for (const qos of LEVELS) await device.publish(topic, numbered(qos, length), qos);
+      await device.receive(3);
+      expect(indices(device.messages, length)).toEqual([0, 1, 2]);
+    });
+
     it("carry text in any script, in topics and payloads", async () => {
       const device = await connected();
       const stem = unique("größe");
@@ -212,6 +225,18 @@ export function testBroker(bench: Bench): void {
       await device.receive(3);
       const came = device.messages.map(({ data, qos }) => `${String(data)}${qos}`).sort();
       expect(came).toEqual(["a0", "b1", "c2"]);
+    });
+
+    it("may be many in one packet", async () => {
+      const device = await connected();
+      const stem = unique("many");
+      const names = Array.from({ length: 500 }, (_, i) => `${stem}/${i}`);
+      const granted = await device.subscribe(Object.fromEntries(names.map((name, i) => [name, (i % 3) as QoS])));
+      expect(granted).toEqual(names.map((_, i) => i % 3));
+      for (const i of [0, 250, 499]) await device.publish(names[i], "x", 2);
+      await device.receive(3);
+      expect(device.messages.map(({ topic }) => topic).sort()).toEqual([names[0], names[250], names[499]]);
+      await device.unsubscribe(Object.fromEntries(names.map((name) => [name, 0])));
     });
 
     it("match with wildcards", async () => {
@@ -381,6 +406,15 @@ export function testBroker(bench: Bench): void {
       expect([...distinct()].sort((a, b) => a - b)).toEqual([...Array(count + 1).keys()]);
       if (bench.resumesRight) expect([...distinct()]).toEqual([...Array(count + 1).keys()]);
       if (bench.resumesRight && qos === 2) expect(receiver.messages.length).toBe(count + 1);
+      const seen = new Set<string>();
+      for (const connection of senderRelay.connections) {
+        const publishes = splitPackets(connection.sent(true)).filter((packet) => packet[0] >> 4 === 3);
+        const bodies = publishes.map((packet) => Buffer.from(packet.subarray(1)).toString("latin1"));
+        // What was sent before is marked so, and under the same packet id.
+        expect(publishes.filter((packet, i) => seen.has(bodies[i]) && (packet[0] & 8) === 0)).toEqual([]);
+        for (const body of bodies) seen.add(body);
+      }
+      expect(seen.size).toBe(count + 1);
       expect(sender.outcomes.filter((outcome) => outcome === "offline -10").length).toBeGreaterThanOrEqual(3);
       expect(receiver.outcomes.filter((outcome) => outcome === "offline -10").length).toBeGreaterThanOrEqual(3);
     });
@@ -524,6 +558,18 @@ export function testBroker(bench: Bench): void {
       expect(device.overflows.every((message) => message.topic === topic && message.qos === qos)).toBe(true);
     });
 
+    it.each(LEVELS)("overflow at QoS %i without a topic when that alone is too long", async (qos) => {
+      const device = await connected({ options: { maxMessageLength: 128, rxCapacity: 128 } });
+      const sender = await connected();
+      const stem = unique("long");
+      await device.subscribe({ [`${stem}/+`]: qos });
+      await sender.publish(`${stem}/${"x".repeat(5000)}`, "data", qos);
+      await sender.publish(`${stem}/y`, "data", qos);
+      await device.receive(1);
+      expect(device.overflows).toEqual([{ topic: "", data: undefined, qos, retain: false, dup: false }]);
+      expect(device.messages).toEqual([{ topic: `${stem}/y`, data: "data", qos, retain: false, dup: false }]);
+    });
+
     it("are skipped without a handler, and acknowledged", async () => {
       const id = unique("skip");
       const device = await connected({ id, cleansession: 0, options: { maxMessageLength: 128 } });
@@ -542,15 +588,27 @@ export function testBroker(bench: Bench): void {
     });
   });
 
-  it("PINGREQ keeps a connection with a keepalive of 1 s alive", async () => {
-    const device = await connected({ keepalive: 1 });
-    const connection = relay.last;
-    const pings = (): number => splitPackets(connection.sent(false)).filter((packet) => packet[0] === 0xd0).length;
-    // The broker would hang up 1.5 s after the last packet.
-    await relay.until(() => pings() === 3, "three PINGRESP");
-    expect(device.client.connected).toBe(true);
-    await device.publish(unique("ping"), "x", 1);
-    expect(device.outcomes).toEqual(["connect"]);
+  it("PINGREQ keeps a connection with a keepalive of 1 s alive, also one that only receives", async () => {
+    const idle = await connected({ keepalive: 1 });
+    const ofIdle = relay.last;
+    const receiver = await connected({ keepalive: 1 });
+    const ofReceiver = relay.last;
+    const topic = unique("ping");
+    await receiver.subscribe({ [topic]: 0 });
+    const sender = await connected();
+    const flow = setInterval(() => sender.offer(topic, "x"), 20);
+    const pings = (connection: RelayedConnection): number =>
+      splitPackets(connection.sent(false)).filter((packet) => packet[0] === 0xd0).length;
+    try {
+      // The broker would hang up 1.5 s after the last packet from the client.
+      await relay.until(() => pings(ofIdle) === 3 && pings(ofReceiver) >= 2, "PINGRESP, three and two");
+    } finally {
+      clearInterval(flow);
+    }
+    expect(receiver.messages.length).toBeGreaterThan(50);
+    await idle.publish(topic, "x", 1);
+    await receiver.publish(topic, "x", 1);
+    expect([idle.outcomes, receiver.outcomes]).toEqual([["connect"], ["connect"]]);
   });
 
   it("close() sends what is queued before DISCONNECT", async () => {
@@ -603,6 +661,83 @@ export function testBroker(bench: Bench): void {
     expect(results).toEqual({ ...expected, offline: false, connfail: false });
     const came = watcher.messages.map(({ topic: name }) => name.slice(topic.length + 1)).sort();
     expect(came).toEqual([...events, "long"].sort());
+  });
+
+  it("connect() right behind close(): the old session is offline first, then the new one is up", async () => {
+    const device = await connected();
+    const topic = unique("again");
+    device.offer(topic, "the last of the old", 1, 1);
+    expect(device.client.close()).toBe(true);
+    expect(device.client.connect(HOST, port)).toBe(true);
+    await device.until(() => device.outcomes.length === 3, "a second session");
+    expect(device.outcomes).toEqual(["connect", "offline 0", "connect"]);
+    await device.subscribe({ [topic]: 1 });
+    await device.receive(1);
+    expect(device.messages[0].data).toBe("the last of the old");
+  });
+
+  it("close() and abort() from within a message's callback end the session, with nothing after offline", async () => {
+    const sender = await connected();
+    for (const how of ["close", "abort"] as const) {
+      const device = await connected({ options: { format: "buffer" } });
+      const topic = unique("enough");
+      await device.subscribe({ [topic]: 1 });
+      let messagesAtEnd = 0;
+      device.client.on("offline", () => {
+        messagesAtEnd = device.messages.length;
+        device.outcomes.push("offline");
+      });
+      device.whenMessage = () => {
+        if (device.messages.length === 10) expect(device.client[how]()).toBe(true);
+      };
+      const { connections } = relay;
+      const connection = connections[connections.length - 1];
+      await sender.send(Array.from({ length: 200 }, (_, i) => [topic, numbered(i, 100), 1]));
+      await connection.over();
+      await device.until(() => device.outcomes.length === 2, "offline");
+      expect(device.messages.length).toBe(messagesAtEnd);
+      if (how === "abort") expect(messagesAtEnd).toBe(10);
+      expect(indices(device.messages, 100)).toEqual([...Array(messagesAtEnd).keys()]);
+      expect(device.client.connected).toBe(false);
+    }
+  });
+
+  it("two hundred sessions of one client, one after the other, from within its callbacks", async () => {
+    const device = new Device();
+    const topic = unique("again");
+    let sessions = 0;
+    const done = new Promise<void>((resolve) => {
+      device.client.on("connect", () => {
+        sessions++;
+        device.client.publish(topic, String(sessions), (sessions % 3) as QoS);
+        device.client.close();
+      });
+      device.client.on("puback", null);
+      device.client.on("offline", () => {
+        if (sessions === 200) resolve();
+        else device.client.connect(HOST, broker.port);
+      });
+    });
+    const watcher = await connected();
+    await watcher.subscribe({ [topic]: 2 });
+    device.client.connect(HOST, broker.port);
+    await done;
+    await watcher.receive(200);
+    const came = watcher.messages.map(({ data }) => Number(data)).sort((a, b) => a - b);
+    expect(came).toEqual(Array.from({ length: 200 }, (_, i) => i + 1));
+    expect(device.outcomes).toEqual([]);
+  });
+
+  it("a client without a name gets one: its own, or the broker's", async () => {
+    for (const id of [null, ""]) {
+      const client = mqtt.Client(id, 60);
+      const granted = await new Promise<Uint8Array>((resolve, reject) => {
+        const subscribe = (): boolean => client.subscribe(unique("nameless"), 1, (_, codes) => resolve(codes));
+        client.connect(HOST, port, subscribe, (_, reason) => reject(new Error(`connfail ${reason}`)));
+      });
+      expect([...granted]).toEqual([1]);
+      client.abort();
+    }
   });
 
   it("fifty clients at once hear each other", async () => {

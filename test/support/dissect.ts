@@ -65,7 +65,7 @@ export async function readFields(
     const file = new Pcap(path);
     for (const { chunks } of connections) {
       const connection = file.connection();
-      for (const [fromClient, bytes] of packetsOf(chunks)) connection.data(fromClient, bytes);
+      for (const [fromClient, bytes] of segmentsOf(chunks)) connection.data(fromClient, bytes);
       connection.close(true);
     }
     file.close();
@@ -78,22 +78,31 @@ export async function readFields(
   }
 }
 
+/** Fits a TCP segment. */
+const MAX_SEGMENT = 1460;
+
 /**
- * What passed, each packet with its end. Wireshark 4.0 takes a packet for malformed when a TCP segment ends in the
- * midst of its remaining length; so none does.
+ * What passed, cut between packets where it has to be cut. Wireshark 4.0 takes a packet for malformed when a TCP
+ * segment ends in the midst of its remaining length; so none does.
  */
-function* packetsOf(chunks: Recorded["chunks"]): Generator<[fromClient: boolean, bytes: Uint8Array]> {
-  const rests = new Map<boolean, Uint8Array>();
+function* segmentsOf(chunks: Recorded["chunks"]): Generator<[fromClient: boolean, bytes: Buffer]> {
+  const rests = [Buffer.alloc(0), Buffer.alloc(0)];
   for (const { fromClient, bytes } of chunks) {
-    const all = Buffer.concat([rests.get(fromClient) ?? [], bytes].map((part) => Buffer.from(part)));
+    const side = Number(fromClient);
+    const all = Buffer.concat([rests[side], bytes]);
+    let start = 0;
     let end = 0;
-    for (const packet of splitPackets(all)) {
-      yield [fromClient, packet];
-      end += packet.length;
+    for (const { length } of splitPackets(all)) {
+      if (end > start && end + length - start > MAX_SEGMENT) {
+        yield [fromClient, all.subarray(start, end)];
+        start = end;
+      }
+      end += length;
     }
-    rests.set(fromClient, all.subarray(end));
+    if (end > start) yield [fromClient, all.subarray(start, end)];
+    rests[side] = all.subarray(end);
   }
-  for (const [fromClient, rest] of rests) if (rest.length > 0) yield [fromClient, rest];
+  for (const side of [0, 1]) if (rests[side].length > 0) yield [side === 1, rests[side]];
 }
 
 function list(values: string): string[] {
