@@ -55,7 +55,9 @@ const RECEIVE_SIZE = 65536;
 const SEND_SIZE = 65536;
 /** Send buffers kept for the next use. */
 const SPARE_COUNT = 4;
-/** How long a closed socket waits for its peer to close too. */
+/** How long a closed socket may take for what was written before. */
+const FLUSH_MS = 30000;
+/** How long it waits for its peer to close too, once everything has left. */
 const LINGER_MS = 3000;
 /** How long one of several addresses is tried. Node's own 250 ms are less than a mobile or satellite link can take. */
 const ADDRESS_TIMEOUT_MS = 3000;
@@ -171,9 +173,12 @@ class NodeSocket implements Socket {
     }
     if (this.#staging !== undefined) socket.write(this.#staging.subarray(0, this.#staged));
     this.#staging = undefined;
-    socket.end();
+    let linger = setTimeout(() => socket.destroy(), FLUSH_MS).unref();
+    socket.end(() => {
+      clearTimeout(linger);
+      linger = setTimeout(() => socket.destroy(), LINGER_MS).unref();
+    });
     socket.resume(); // what still comes is dropped, up to the peer's FIN
-    const linger = setTimeout(() => socket.destroy(), LINGER_MS).unref();
     socket.once("close", () => clearTimeout(linger));
   }
 
@@ -372,6 +377,9 @@ const isPem = (value: unknown): boolean =>
   Array.isArray(value)
     ? value.length > 0 && value.every(isPem)
     : (isString(value) || isUint8Array(value)) && String(Buffer.from(value as Pem)).includes("-----BEGIN ");
+/** Node aborts the process for an empty name, and throws too late for one that is too long. */
+const isProtocol = (value: unknown): boolean =>
+  isString(value) && value !== "" && Buffer.byteLength(value as string) <= 255;
 const PEM_EXPECTED = "PEM text, its bytes, or an array of these";
 const VERSION_EXPECTED = '"TLSv1.2" or another version';
 
@@ -381,7 +389,7 @@ const TLS_CHECKS: Record<keyof TlsOptions, [check: (value: unknown) => boolean, 
   key: [isPem, PEM_EXPECTED],
   passphrase: [isString, "a string"],
   servername: [isString, "a string"],
-  ALPNProtocols: [(value) => Array.isArray(value) && value.every(isString), "an array of strings"],
+  ALPNProtocols: [(value) => Array.isArray(value) && value.every(isProtocol), "an array of strings of 1 to 255 bytes"],
   rejectUnauthorized: [isBoolean, "a boolean"],
   minVersion: [isVersion, VERSION_EXPECTED],
   maxVersion: [isVersion, VERSION_EXPECTED],

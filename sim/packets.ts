@@ -2,7 +2,7 @@
  * The bytes of one direction of a connection to packets as objects, by the project's own decoders. Knows nothing of
  * what packets mean, or what came before.
  */
-import type { DecoderHandler } from "../src/decoder.js";
+import type { DecoderHandler } from "../src/codec.js";
 import { Decoder } from "../src/decoder.js";
 import type { ServerDecoderHandler } from "../src/server-codec.js";
 import {

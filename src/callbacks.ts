@@ -28,7 +28,10 @@ export type ConnectCallback = (client: Client, sessionPresent: boolean) => void;
  * platform's own error where it has one, for a log.
  */
 export type ConnfailCallback = (client: Client, reason: number, detail: unknown) => void;
-/** A session ended. `reason`: 0 after `close()` or `abort()`, else below 0, see `errors.ts`. */
+/**
+ * A session ended. `reason`: 0 after `close()` or `abort()`, else below 0: one of `END_...` or what a decoder found,
+ * see `errors.ts`.
+ */
 export type OfflineCallback = (client: Client, reason: number) => void;
 /**
  * A message came. `data` is undefined for an empty payload; else a string, or with `format: "buffer"` the bytes, a view

@@ -27,10 +27,9 @@ import type {
   SubscribeCallback,
 } from "./callbacks.js";
 import { Callbacks } from "./callbacks.js";
-import type { Codec } from "./codec.js";
 import type { ConnectionOptions } from "./connection.js";
 import { Connection } from "./connection.js";
-import type { Subscriptions, Will } from "./encoder.js";
+import type { Codec, Subscriptions, Will } from "./codec.js";
 import * as errors from "./errors.js";
 import { isTopicFilter, isTopicName } from "./topic.js";
 
@@ -171,32 +170,38 @@ export class Client {
    *
    * An attempt under way is superseded. After `close()`, the old session ends first.
    *
-   * @param host name or address
+   * @param host name or address; not empty
    * @param port 1..65535; 1883 by default, also for TLS
    * @param secure TLS: 0, 1, a boolean, or the platform's TLS options. For this connection only
    * @param autoreconnect deprecated: connects again by itself after a session was lost, with growing pauses
    * @returns false when the platform has no socket left
    * @throws Error `already connected` while a session is up; TypeError and RangeError for a wrong argument
    */
-  connect(host: string, ok?: ConnectCallback | null, fail?: ConnfailCallback | null): boolean;
-  connect(host: string, port: Maybe<number>, ok?: ConnectCallback | null, fail?: ConnfailCallback | null): boolean;
+  connect(host: string | number, ok?: ConnectCallback | null, fail?: ConnfailCallback | null): boolean;
   connect(
-    host: string,
+    host: string | number,
+    port: Maybe<number>,
+    ok?: ConnectCallback | null,
+    fail?: ConnfailCallback | null,
+  ): boolean;
+  connect(
+    host: string | number,
     port: Maybe<number>,
     secure: Maybe<Flag | object>,
     ok?: ConnectCallback | null,
     fail?: ConnfailCallback | null,
   ): boolean;
   connect(
-    host: string,
+    host: string | number,
     port: Maybe<number>,
     secure: Maybe<Flag | object>,
     autoreconnect: Maybe<Flag>,
     ok?: ConnectCallback | null,
     fail?: ConnfailCallback | null,
   ): boolean;
-  connect(host: string, a?: unknown, b?: unknown, c?: unknown, d?: unknown, e?: unknown): boolean {
-    if (typeof host !== "string" || host === "") throw wrong("host", "a name or an address", host);
+  connect(host: string | number, a?: unknown, b?: unknown, c?: unknown, d?: unknown, e?: unknown): boolean {
+    const name: unknown = typeof host === "number" ? String(host) : host;
+    if (typeof name !== "string" || name === "") throw wrong("host", "a name or an address", host);
     const rest = [a, b, c, d, e];
     let first = 0;
     while (first < 5 && typeof rest[first] !== "function") first++;
@@ -217,7 +222,7 @@ export class Client {
     const secure = this._asSecure(settings > 1 ? b : undefined);
     const autoReconnect = asFlag("autoreconnect", settings > 2 ? c : undefined, false);
     if (this._connection.isUp()) throw new Error("already connected");
-    if (!this._connection.connect(host, port, secure, autoReconnect)) return false;
+    if (!this._connection.connect(name, port, secure, autoReconnect)) return false;
     if (okCallback !== undefined) this._callbacks.slots.connect = okCallback;
     if (failCallback !== undefined) this._callbacks.slots.connfail = failCallback;
     return true;
@@ -276,8 +281,9 @@ export class Client {
   subscribe(topics: string | number | Record<string, QoS>, a?: unknown, b?: unknown): boolean {
     // A table has its QoS inside, so that the callback is the second argument; so it may be for a filter.
     const hasQos = typeof topics !== "object" && typeof a !== "function";
-    const callback = asCallback("callback", (hasQos ? b : a) as Maybe<SubscribeCallback>);
     const filters = this._filters(topics, hasQos ? asQos("qos", a) : 0, true);
+    const callback = asCallback("callback", (hasQos ? b : a) as Maybe<SubscribeCallback>);
+    if (!hasQos && !isNil(b)) throw wrong("callback", "the last argument", b);
     if (!isQueued(this._connection.subscribe(filters))) return false;
     if (callback !== undefined) this._callbacks.slots.suback = callback;
     return true;
@@ -289,8 +295,8 @@ export class Client {
    * @param done becomes the `unsuback` callback
    */
   unsubscribe(topics: string | number | Record<string, unknown>, done?: DoneCallback | null): boolean {
-    const callback = asCallback("callback", done);
     const filters = this._filters(topics, 0, false);
+    const callback = asCallback("callback", done);
     if (!isQueued(this._connection.unsubscribe(filters))) return false;
     if (callback !== undefined) this._callbacks.slots.unsuback = callback;
     return true;
@@ -328,7 +334,8 @@ export class Client {
     if (!isOptions && !asFlag("secure", secure, false)) return undefined;
     const options = isOptions ? secure : {};
     this._hal.checkSecure(options);
-    return options;
+    // A copy: what was checked is what counts, also when the connection is made later, or again.
+    return Object.assign({}, options);
   }
 
   /** Filters and their QoS, from a filter or a table. */
@@ -339,7 +346,7 @@ export class Client {
       filters[asFilter(asString("topic", topics))] = qos;
       return filters;
     }
-    if (Array.isArray(topics)) throw wrong("topics", "a table {filter: qos}", topics);
+    if (Array.isArray(topics) || ArrayBuffer.isView(topics)) throw wrong("topics", "a table {filter: qos}", topics);
     const table = topics as Record<string, unknown>;
     const names = Object.keys(table);
     if (names.length === 0) throw new Error("no topics found");

@@ -9,8 +9,7 @@
  * `onConnectFail`; each accepted session has one `onOffline`. Before an outcome is told, nothing later is.
  */
 import type { Hal, Socket, SocketFailure, SocketHandler, Timer } from "../hal/socket.js";
-import type { Codec } from "./codec.js";
-import type { ConnectFields, Subscriptions } from "./encoder.js";
+import type { Codec, ConnectFields, Subscriptions } from "./codec.js";
 import { CONN_FAIL_DNS, CONN_FAIL_SERVER_NOT_FOUND, END_BY_APPLICATION, END_BY_PEER, NO_ROOM } from "./errors.js";
 import type { SessionHandler, SessionOptions } from "./session.js";
 import { Session } from "./session.js";
@@ -89,6 +88,8 @@ export class Connection implements SessionHandler, SocketHandler {
   private _socket: Socket | undefined = undefined;
   /** Bytes that it takes; below 0 until it is connected. */
   private _room = -1;
+  /** It has ended: what it has for us can be read, and no more than that. */
+  private _isOver = false;
   /** Bytes that it has for us. */
   private _readable = 0;
   /** Where it goes. */
@@ -248,7 +249,9 @@ export class Connection implements SessionHandler, SocketHandler {
 
   onError(failure: SocketFailure, detail?: unknown): void {
     this._isRunning = true;
-    // What came before the end counts, a CONNACK that refuses above all.
+    // What came before the end counts, a CONNACK that refuses above all. Nothing can be answered any more.
+    this._isOver = true;
+    if (this._room > 0) this._room = 0;
     this._receive();
     if (this._socket !== undefined) {
       if (this._isAccepted) this._finish(END_BY_PEER, detail);
@@ -304,6 +307,7 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   private _deliver(bytes: Uint8Array, start: number, end: number): void {
+    this._session.remember();
     this._wanted = -1;
     this._gathered = 0;
     this._handler.onMessage(this._topic, bytes, start, end, this._flags, this._packetId, this._isWhole);
@@ -320,7 +324,7 @@ export class Connection implements SessionHandler, SocketHandler {
         this._finish(CONN_FAIL_SERVER_NOT_FOUND, undefined);
       } else if (this._isPausing && this._target !== undefined) {
         this._isRetry = true;
-        if (!this._open(this._target)) this._finish(CONN_FAIL_SERVER_NOT_FOUND, undefined);
+        this._openLater(this._target);
       }
     }
     this._run();
@@ -355,6 +359,7 @@ export class Connection implements SessionHandler, SocketHandler {
         if (this._isGone()) return;
         this._rxStart = at;
         if (at === this._rxEnd) continue;
+        if (this._isOver) session.forgetAcknowledgements();
         this._flush();
         if (session.isHeld()) return;
       } else {
@@ -420,6 +425,7 @@ export class Connection implements SessionHandler, SocketHandler {
     if (this._socket !== undefined) this._socket.close();
     this._socket = undefined;
     this._room = -1;
+    this._isOver = false;
     this._readable = 0;
     this._rxStart = this._rxEnd = 0;
     this._wanted = -1;
@@ -437,7 +443,7 @@ export class Connection implements SessionHandler, SocketHandler {
     if (isAccepted || !isClosing) {
       this._hasOutcome = true;
       this._wasAccepted = isAccepted;
-      this._reason = reason;
+      this._reason = isClosing ? END_BY_APPLICATION : reason;
       this._detail = detail;
     }
     const target = this._target;
@@ -455,10 +461,20 @@ export class Connection implements SessionHandler, SocketHandler {
     if (next !== undefined && this._socket === undefined) {
       this._nextTarget = undefined;
       this._isRetry = false;
-      if (this._open(next)) return;
-      this._finish(CONN_FAIL_SERVER_NOT_FOUND, undefined);
+      this._openLater(next);
       this._tell();
     }
+  }
+
+  /** Opens a socket when the application's call is long over: what goes wrong is the outcome of the attempt. */
+  private _openLater(target: Target): void {
+    let detail: unknown = undefined;
+    try {
+      if (this._open(target)) return;
+    } catch (error) {
+      detail = error;
+    }
+    this._finish(CONN_FAIL_SERVER_NOT_FOUND, detail);
   }
 
   /** Tells the outcome there is. */

@@ -2,10 +2,17 @@
  * The codec and the session without a face or a platform, for those who build on them: another face, a broker's test
  * double, a tool that reads traffic.
  */
-export type { Codec, PacketEncoder } from "./codec.js";
-export type { DecoderHandler, MessageHandler, StreamDecoder } from "./decoder.js";
+export type {
+  Codec,
+  ConnectFields,
+  DecoderHandler,
+  MessageHandler,
+  PacketEncoder,
+  StreamDecoder,
+  Subscriptions,
+  Will,
+} from "./codec.js";
 export { Decoder, Framer } from "./decoder.js";
-export type { ConnectFields, Subscriptions, Will } from "./encoder.js";
 export { Encoder } from "./encoder.js";
 export * from "./errors.js";
 export type { ServerDecoderHandler } from "./server-codec.js";

@@ -10,6 +10,7 @@
  * chunk may be a part of `scratch` itself, as long as it begins at `filled` or behind it: bytes gather at the front,
  * never beyond what was already read.
  */
+import type { DecoderHandler, MessageHandler, StreamDecoder } from "./codec.js";
 import {
   BAD_FIELD,
   BAD_HEADER,
@@ -38,60 +39,6 @@ import {
   UNSUBACK,
   UNSUBSCRIBE,
 } from "./wire.js";
-
-/** Takes the messages of a stream; the same for either direction. */
-export interface MessageHandler {
-  /**
-   * A PUBLISH begins. Its topic name is `bytes[topicStart..topicEnd)`: not checked but for its length, and an empty
-   * window when it is too long for the scratch area (an empty topic name never gets here).
-   *
-   * @param flags DUP, QoS and RETAIN as in the first byte; the QoS is 0..2
-   * @param packetId 1..65535, or 0 at QoS 0
-   * @param payloadLength bytes of payload that `onPayload` will bring
-   * @param packetLength bytes of the whole packet, header included
-   */
-  onPublish(
-    flags: number,
-    packetId: number,
-    bytes: Uint8Array,
-    topicStart: number,
-    topicEnd: number,
-    payloadLength: number,
-    packetLength: number,
-  ): void;
-  /** The next part of the payload; `owed` bytes are to follow. Called until that is 0: once for an empty payload. */
-  onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void;
-  /** PUBACK, PUBREC, PUBREL, PUBCOMP or UNSUBACK; the packet id is not 0. */
-  onAck(type: number, packetId: number): void;
-}
-
-/** Takes what a broker sends. */
-export interface DecoderHandler extends MessageHandler {
-  onConnack(sessionPresent: boolean, returnCode: number): void;
-  /** SUBACK; its return codes, each 0, 1, 2 or 0x80, are `bytes[start..end)`, at least one. */
-  onSuback(packetId: number, bytes: Uint8Array, start: number, end: number): void;
-  onPingresp(): void;
-}
-
-/** What a decoder is, to those who feed one: also one of another version of the protocol. */
-export interface StreamDecoder {
-  /** Bytes at the front of `scratch` that are in use; the next chunk must not begin before them. */
-  readonly filled: number;
-  /** True inside a packet: its first byte was read, its last was not. */
-  isMidPacket(): boolean;
-  /**
-   * Reads `bytes[start..end)`, calls the handler, and returns how far it read: `end`, or less when `stop` was called.
-   * A negative code of `errors.ts` means that the stream cannot be read on; every later call returns the same.
-   */
-  push(bytes: Uint8Array, start: number, end: number): number;
-  /**
-   * For the handler, during `push`: return behind the call that is under way instead of reading on. Only an empty
-   * payload is still told, since no byte will bring it.
-   */
-  stop(): void;
-  /** Forgets everything: what is pushed next begins a stream. During `push` it also stops, without one more call. */
-  reset(): void;
-}
 
 const AWAIT_TYPE = 0;
 const AWAIT_LENGTH = 1;

@@ -10,6 +10,7 @@
  * on a negative code those bytes are undefined and nothing else has changed.
  */
 import type { Text } from "../hal/socket.js";
+import type { ConnectFields, PacketEncoder, Subscriptions } from "./codec.js";
 import { ILL_FORMED, ILL_FORMED_PAYLOAD, NO_ROOM, TOO_LONG } from "./errors.js";
 import {
   CONNECT,
@@ -22,29 +23,6 @@ import {
   SUBSCRIBE,
   UNSUBSCRIBE,
 } from "./wire.js";
-
-/** The message that the broker publishes when the connection ends without DISCONNECT (3.1.2.5). */
-export interface Will {
-  topic: string;
-  message: string | Uint8Array;
-  qos: number;
-  retain: boolean;
-}
-
-/** What CONNECT says (3.1). Undefined fields are not sent. */
-export interface ConnectFields {
-  clientId: string;
-  cleanSession: boolean;
-  /** 0..65535; 0: no keep alive. */
-  keepAliveSeconds: number;
-  will: Will | undefined;
-  username: string | undefined;
-  /** Only beside a username [MQTT-3.1.2-22]. */
-  password: string | Uint8Array | undefined;
-}
-
-/** Topic Filters and their requested QoS, in the order of the keys. */
-export type Subscriptions = Record<string, number>;
 
 /** Bytes of a header whose remaining length is `length`: the type, and one to four bytes of length (2.2.3). */
 export function headerLength(length: number): number {
@@ -111,7 +89,7 @@ export function writeField(text: Text, out: Uint8Array, at: number, end: number,
 }
 
 /** Encodes the packets that a client sends. Keeps nothing between calls. */
-export class Encoder {
+export class Encoder implements PacketEncoder {
   private readonly _text: Text;
 
   /** @param text the platform's conversion of strings */

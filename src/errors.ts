@@ -1,6 +1,6 @@
 /**
- * Every numeric code of the project and what it means. Three families that never meet in one variable: what an encoder
- * or a queue answers, why a connection attempt failed (NodeMCU's reasons), why a session ended.
+ * Every numeric code of the project and what it means. What an encoder or a queue answers is never mixed with the rest;
+ * why an attempt failed (NodeMCU's reasons), why a session ended, and what a decoder finds have each their own range.
  */
 
 // What an encoder or a queue answers instead of an offset. The first two are those of `Text.encode`.

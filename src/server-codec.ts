@@ -7,7 +7,7 @@
  * PUBLISH that is everything in front of its payload.
  */
 import type { Text } from "../hal/socket.js";
-import type { MessageHandler } from "./decoder.js";
+import type { MessageHandler } from "./codec.js";
 import { Framer } from "./decoder.js";
 import { Encoder, headerLength, writeHeader, writeUint16 } from "./encoder.js";
 import { BAD_FIELD, BAD_LENGTH, BAD_PACKET_ID, BAD_TOPIC, NO_ROOM, TOO_LONG, UNEXPECTED_PACKET } from "./errors.js";

@@ -10,9 +10,14 @@
  * `sent` and `tick`; after `onEnd` or `lost` it hears nothing until the next `connect`.
  */
 import type { Text } from "../hal/socket.js";
-import type { Codec, PacketEncoder } from "./codec.js";
-import type { DecoderHandler, StreamDecoder } from "./decoder.js";
-import type { ConnectFields, Subscriptions } from "./encoder.js";
+import type {
+  Codec,
+  ConnectFields,
+  DecoderHandler,
+  PacketEncoder,
+  StreamDecoder,
+  Subscriptions,
+} from "./codec.js";
 import {
   BAD_LENGTH,
   BAD_TOPIC,
@@ -29,6 +34,7 @@ import {
 import { Outbox } from "./outbox.js";
 import { isTopicName } from "./topic.js";
 import {
+  CONNACK,
   DISCONNECT,
   MAX_PACKET_ID,
   PINGREQ,
@@ -79,7 +85,7 @@ export interface SessionHandler {
   onMessage(topic: string, flags: number, packetId: number, payloadLength: number, packetLength: number): void;
   /**
    * The next part of the message's payload, valid during the call; `owed` bytes are still to come. When that is 0 the
-   * message is delivered: it is acknowledged once the call returns.
+   * message is acknowledged once the call returns. To show the application a part before that, call `remember` first.
    */
   onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void;
   /**
@@ -110,7 +116,7 @@ const UP = 3;
 const DRAINING = 4;
 /** As DRAINING, but no acknowledgement is waited for: what is there is sent. */
 const FLUSHING = 5;
-/** DISCONNECT is the last packet in `_control`. */
+/** What is in `_control` is the last to leave: DISCONNECT behind the rest, if the application ends the connection. */
 const LEAVING = 6;
 
 /** One session with a broker. */
@@ -156,11 +162,15 @@ export class Session implements DecoderHandler {
   private _pingEnd = 0;
   /** When DRAINING is over. */
   private _drainedMs = 0;
+  /** Why LEAVING, once everything has left. */
+  private _endReason = END_BY_APPLICATION;
   // Of the message that is being received.
   private _qos = 0;
   private _packetId = 0;
-  /** It was delivered before. */
+  /** It is not handed on: it was before, or it is refused. */
   private _isRepeated = false;
+  /** Its id is in `_received`. */
+  private _isRemembered = false;
 
   /**
    * @param handler learns what happens
@@ -295,6 +305,11 @@ export class Session implements DecoderHandler {
     if (this.isHeld()) return start;
     this._nowMs = nowMs;
     this._lastReceivedMs = nowMs;
+    if (this._phase < UP && start < end && !this._decoder.isMidPacket() && bytes[start] !== CONNACK << 4) {
+      // At once, since what begins like this may never be complete [MQTT-3.2.0-1].
+      this._violation(UNEXPECTED_PACKET);
+      return end;
+    }
     this._isReceiving = true;
     const at = this._decoder.push(bytes, start, end);
     this._isReceiving = false;
@@ -306,6 +321,21 @@ export class Session implements DecoderHandler {
   /** True when bytes must leave before more can be received: there is no room for one more acknowledgement. */
   isHeld(): boolean {
     return this._controlEnd > CONTROL_FULL;
+  }
+
+  /** Nothing will leave any more: what is still to be received is not held back by acknowledgements. */
+  forgetAcknowledgements(): void {
+    this._controlStart = this._controlEnd = this._pingEnd = 0;
+  }
+
+  /**
+   * The application is about to see the message that is being received, though more of it is to come: it is not to be
+   * delivered again, whatever happens [MQTT-4.3.3-2]. Not needed when all of it is there.
+   */
+  remember(): void {
+    if (this._isRemembered || this._qos !== 2) return;
+    this._isRemembered = true;
+    this._received[this._receivedCount++] = this._packetId;
   }
 
   /**
@@ -347,7 +377,7 @@ export class Session implements DecoderHandler {
       }
       if (this._controlStart === this._controlEnd) {
         this._controlStart = this._controlEnd = 0;
-        if (this._phase === LEAVING) return this._end(END_BY_APPLICATION);
+        if (this._phase === LEAVING) return this._end(this._endReason);
       }
     } else {
       this._outbox.sent(count, nowMs);
@@ -367,8 +397,9 @@ export class Session implements DecoderHandler {
       case AWAIT_CONNACK:
         return this._end(CONN_FAIL_TIMEOUT_RECEIVING);
       case FLUSHING:
-      case LEAVING:
         return this._end(END_BY_APPLICATION);
+      case LEAVING:
+        return this._end(this._endReason);
     }
     if (this._phase === DRAINING && !isAfter(this._drainedMs, nowMs)) {
       this._phase = FLUSHING;
@@ -405,17 +436,17 @@ export class Session implements DecoderHandler {
     if (topic === undefined || (topicStart < topicEnd && !isTopicName(topic))) return this._violation(BAD_TOPIC);
     this._qos = (flags >> 1) & 3;
     this._packetId = packetId;
-    this._isRepeated = this._qos === 2 && this._receivedIndex(packetId) >= 0;
+    this._isRepeated = this._isRemembered = this._qos === 2 && this._receivedIndex(packetId) >= 0;
     if (this._isRepeated) return;
-    if (this._qos === 2 && this._receivedCount === this._received.length) return this._end(END_RECEIVE_MAXIMUM);
+    if (this._qos === 2 && this._receivedCount === this._received.length) return this._refuse(END_RECEIVE_MAXIMUM);
     this._handler.onMessage(topic, flags, packetId, payloadLength, packetLength);
   }
 
   onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void {
     if (this._phase < UP) return;
     if (!this._isRepeated) {
-      // Remembered before the application sees it: whatever happens then, it is not delivered again [MQTT-4.3.3-2].
-      if (owed === 0 && this._qos === 2) this._received[this._receivedCount++] = this._packetId;
+      // Before the application sees it.
+      if (owed === 0) this.remember();
       this._handler.onPayload(bytes, start, end, owed);
     }
     if (owed === 0 && this._qos > 0) this._acknowledge(this._qos === 1 ? PUBACK : PUBREC, this._packetId);
@@ -503,14 +534,28 @@ export class Session implements DecoderHandler {
 
   /** Queues PUBACK, PUBREC, PUBREL or PUBCOMP, unless the connection ended meanwhile. */
   private _acknowledge(type: number, packetId: number): void {
-    if (this._phase < UP) return;
+    if (this._phase < UP || this._phase === LEAVING) return;
     this._controlEnd = this._encoder.ack(this._control, this._controlEnd, CONTROL_CAPACITY, type, packetId);
     if (this.isHeld()) this._decoder.stop();
+  }
+
+  /**
+   * Ends the connection when the acknowledgements that are due have left: without them the broker would send the same
+   * again, to the same end.
+   */
+  private _refuse(reason: number): void {
+    if (this._controlEnd === 0) return this._end(reason);
+    this._isRepeated = true;
+    this._phase = LEAVING;
+    this._endReason = reason;
+    this._decoder.stop();
+    this._step(this._nowMs, FLUSH_MS);
   }
 
   /** Queues DISCONNECT behind everything else. */
   private _leave(nowMs: number): void {
     this._phase = LEAVING;
+    this._endReason = END_BY_APPLICATION;
     this._controlEnd = this._encoder.empty(this._control, this._controlEnd, CONTROL_CAPACITY, DISCONNECT);
     this._step(nowMs, FLUSH_MS);
   }

@@ -1,6 +1,4 @@
-/**
- * MQTT 3.1.1 on the wire: packet types, flag bits and limits. Numbers only, and nothing that a version 5 would change.
- */
+/** MQTT 3.1.1 on the wire: packet types, flag bits and limits. Numbers only. */
 
 /** Packet types, the high four bits of the first byte (table 2.1). */
 export const CONNECT = 1;

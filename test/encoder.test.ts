@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import hal from "../hal/node.js";
-import type { ConnectFields } from "../src/encoder.js";
+import type { ConnectFields } from "../src/codec.js";
 import { Encoder, headerLength, seal, writeHeader } from "../src/encoder.js";
 import { ILL_FORMED, ILL_FORMED_PAYLOAD, NO_ROOM, TOO_LONG } from "../src/errors.js";
 import { DISCONNECT, PINGREQ, PUBACK, PUBCOMP, PUBREC, PUBREL, QOS_1, QOS_2 } from "../src/wire.js";

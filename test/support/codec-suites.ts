@@ -2,7 +2,7 @@
 import { describe, expect, it } from "@jest/globals";
 import fc from "fast-check";
 import hal from "../../hal/node.js";
-import type { StreamDecoder } from "../../src/decoder.js";
+import type { StreamDecoder } from "../../src/codec.js";
 import { Encoder } from "../../src/encoder.js";
 import {
   BAD_HEADER,

@@ -3,7 +3,7 @@
  * of every call and every `push` is checked here, and throws.
  */
 import { isUint8Array } from "node:util/types";
-import type { DecoderHandler, StreamDecoder } from "../../src/decoder.js";
+import type { DecoderHandler, StreamDecoder } from "../../src/codec.js";
 import { Decoder } from "../../src/decoder.js";
 import type { ServerDecoderHandler } from "../../src/server-codec.js";
 import { CLIENT_ID, ServerDecoder, USERNAME, WILL_TOPIC } from "../../src/server-codec.js";

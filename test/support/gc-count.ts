@@ -7,7 +7,7 @@
 import { PerformanceObserver, performance } from "node:perf_hooks";
 import { setTimeout } from "node:timers/promises";
 import hal from "../../hal/node.js";
-import type { DecoderHandler } from "../../src/decoder.js";
+import type { DecoderHandler } from "../../src/codec.js";
 import { Decoder } from "../../src/decoder.js";
 import { Encoder } from "../../src/encoder.js";
 import type { ServerDecoderHandler } from "../../src/server-codec.js";

@@ -3,7 +3,8 @@
  * decoder's calls. Binary fields are strings with one character, U+0000 to U+00FF, per byte.
  */
 import type { ServerEncoder } from "../../src/server-codec.js";
-import type { ConnectFields, Encoder } from "../../src/encoder.js";
+import type { Encoder } from "../../src/encoder.js";
+import type { ConnectFields } from "../../src/codec.js";
 import {
   CONNACK,
   CONNECT,
