@@ -1,7 +1,7 @@
 /** What holds with any broker, as tests: each suite below runs over every broker there is. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "@jest/globals";
 import mqtt from "mcu-mqtt";
-import type { Client, ClientOptions, QoS } from "mcu-mqtt";
+import type { ClientOptions, QoS } from "mcu-mqtt";
 import type { Broker } from "../support/broker.js";
 import { FORBIDDEN, HOST, PASSWORD, USERNAME } from "../support/broker.js";
 import { certificates } from "../support/certificates.js";
@@ -752,55 +752,5 @@ export function testBroker(bench: Bench): void {
     }
     await Promise.all(crowd.map((device) => device.close()));
     expect(crowd.every(({ outcomes }) => outcomes.join() === "connect,offline 0")).toBe(true);
-  });
-
-  describe("the example of NodeMCU's document, line by line,", () => {
-    /** `host` and `port` aside, what the document says, with `print` for its output. */
-    const example = (m: Client, print: (text: string) => void): void => {
-      m.lwt("/lwt", "offline", 0, 0);
-      m.on("connect", () => print("connected"));
-      m.on("offline", () => print("offline"));
-      m.on("message", (_client, topic, data: string | undefined) => {
-        print(topic + ":");
-        if (data !== undefined) print(data);
-      });
-      m.connect(
-        HOST,
-        broker.passwordPort,
-        0,
-        (client) => {
-          print("connected");
-          client.subscribe("/topic", 0, () => print("subscribe success"));
-          client.publish("/topic", "hello", 0, 0, () => print("sent"));
-        },
-        (_client, reason) => print(`failed reason: ${reason}`),
-      );
-      m.close();
-    };
-
-    it("prints what it prints there, and leaves its will", async () => {
-      const login = { username: USERNAME, password: PASSWORD };
-      const watcher = await new Device(login).connect(broker.passwordPort);
-      await watcher.subscribe({ "/lwt": 0 });
-      const device = new Device({ keepalive: 120, ...login });
-      const lines: string[] = [];
-      await new Promise<void>((resolve) => {
-        example(device.client, (line) => {
-          lines.push(line);
-          if (line === "hello") resolve();
-        });
-      });
-      expect(lines).toEqual(["connected", "subscribe success", "sent", "/topic:", "hello"]);
-      device.client.abort();
-      await watcher.receive(1);
-      expect(watcher.messages[0]).toMatchObject({ topic: "/lwt", data: "offline", qos: 0, retain: false });
-      expect(lines.slice(5)).toEqual(["offline"]);
-    });
-
-    it("with a wrong login prints the reason", async () => {
-      const device = new Device({ keepalive: 120, username: "user", password: "password" });
-      const line = await new Promise<string>((resolve) => example(device.client, resolve));
-      expect(line).toMatch(/^failed reason: [45]$/);
-    });
   });
 }

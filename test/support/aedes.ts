@@ -6,7 +6,7 @@ import { createServer as createTlsServer } from "node:tls";
 import { Aedes } from "aedes";
 import type { AedesOptions } from "aedes";
 import type { Broker } from "./broker.js";
-import { FORBIDDEN, HOST, PASSWORD, USERNAME } from "./broker.js";
+import { FORBIDDEN, HOST, LOGINS } from "./broker.js";
 import { certificates } from "./certificates.js";
 
 type Authenticate = NonNullable<AedesOptions["authenticate"]>;
@@ -43,7 +43,8 @@ export class AedesBroker implements Broker {
     );
     aedes.authenticate = ((client, username, password, done) => {
       const isOpen = (client.conn as Socket).localPort !== this.passwordPort;
-      if (isOpen || (username === USERNAME && String(password) === PASSWORD)) return done(null, true);
+      const isKnown = LOGINS.some(([name, secret]) => username === name && String(password) === secret);
+      if (isOpen || isKnown) return done(null, true);
       done(Object.assign(new Error("wrong login"), { returnCode: 4 }), false);
     }) satisfies Authenticate;
     aedes.authorizeSubscribe = ((client, subscription, done) => {

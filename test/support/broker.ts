@@ -2,9 +2,14 @@
 
 /** Where all brokers listen. */
 export const HOST = "127.0.0.1";
-/** The one login that password ports accept. */
+/** A login that password ports accept. */
 export const USERNAME = "gerät";
 export const PASSWORD = "geheim: 秘密";
+/** All of them; the second is that of the examples. */
+export const LOGINS: readonly (readonly [username: string, password: string])[] = [
+  [USERNAME, PASSWORD],
+  ["user", "password"],
+];
 /** Filters that limited ports refuse with 0x80 are those below this topic. */
 export const FORBIDDEN = "forbidden";
 
@@ -15,7 +20,7 @@ export interface Broker {
   readonly tlsPort: number;
   /** As `tlsPort`, for clients with a certificate of the same authority only. */
   readonly clientCertificatePort: number;
-  /** Only with `USERNAME` and `PASSWORD`. */
+  /** Only with one of `LOGINS`. */
   readonly passwordPort: number;
   /** Refuses to subscribe to anything below `FORBIDDEN`. */
   readonly limitedPort: number;

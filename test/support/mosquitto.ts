@@ -4,12 +4,12 @@
  */
 import { execFileSync, spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Broker } from "./broker.js";
-import { FORBIDDEN, HOST, PASSWORD, USERNAME } from "./broker.js";
+import { FORBIDDEN, HOST, LOGINS } from "./broker.js";
 import { writeCertificates } from "./certificates.js";
 import { findProgram } from "./needs.js";
 import { Signal } from "./signal.js";
@@ -174,8 +174,8 @@ const LIMITS = {
 };
 
 function writePasswords(path: string): void {
-  execFileSync(findProgram("mosquitto_passwd")!, ["-b", "-c", path, USERNAME, PASSWORD]);
-  chmodSync(path, 0o600);
+  writeFileSync(path, "", { mode: 0o600 });
+  for (const login of LOGINS) execFileSync(findProgram("mosquitto_passwd")!, ["-b", path, ...login]);
 }
 
 /**

@@ -98,6 +98,11 @@ export class Relay {
     return this.connections[this.connections.length - 1];
   }
 
+  /** Cuts all connections there are. */
+  cut(): void {
+    for (const connection of this.connections) if (!connection.isOver) connection.cut();
+  }
+
   /** Resolves when `condition`, of what has passed, holds. */
   until(condition: () => boolean, what: string): Promise<void> {
     return this.#signal.until(condition, () => what);
@@ -105,7 +110,7 @@ export class Relay {
 
   async dispose(): Promise<void> {
     const closed = once(this.#server.close(), "close");
-    for (const connection of this.connections) if (!connection.isOver) connection.cut();
+    this.cut();
     await closed;
   }
 }
