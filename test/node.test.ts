@@ -588,6 +588,8 @@ describe("The HAL of Node", () => {
       ["servername", { servername: false }, "secure.servername"],
       ["ALPNProtocols: a string", { ALPNProtocols: "mqtt" }, "secure.ALPNProtocols"],
       ["ALPNProtocols: numbers", { ALPNProtocols: [1] }, "secure.ALPNProtocols"],
+      ["ALPNProtocols: an empty name, for which Node aborts", { ALPNProtocols: [""] }, "secure.ALPNProtocols"],
+      ["ALPNProtocols: a long name", { ALPNProtocols: ["x".repeat(256)] }, "secure.ALPNProtocols"],
       ["rejectUnauthorized: 0", { rejectUnauthorized: 0 }, "secure.rejectUnauthorized"],
       ["minVersion", { minVersion: "1.2" }, "secure.minVersion"],
       ["maxVersion", { maxVersion: 1.3 }, "secure.maxVersion"],
