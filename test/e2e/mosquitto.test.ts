@@ -24,6 +24,9 @@ needs("mosquitto", "mosquitto_passwd")("with mosquitto", () => {
     needs("tshark")("dissected", () => {
       it("has no malformed packet, nor anything else that tshark remarks upon", async () => {
         const connections = relays.flatMap((relay) => relay.connections);
+        // What clients sent last may still be on its way.
+        await Promise.all(connections.map((connection) => connection.over()));
+        await Promise.all(connections.map((connection) => connection.over()));
         const { client, broker, faults } = await dissect(connections);
         expect(faults).toEqual([]);
         const count = (fromClient: boolean): number =>
