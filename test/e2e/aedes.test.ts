@@ -7,6 +7,7 @@ jest.setTimeout(30000);
 
 describe("with aedes", () => {
   // aedes-persistence 11.0.0 confuses messages of QoS 2 that wait for PUBCOMP at the same time: it forgets one PUBREL
-  // for another, keeps the message, and publishes it anew, without DUP, on the next connection.
+  // for another, keeps the message, and publishes it anew, without DUP, on the next connection. There aedes may give
+  // the packet id of such a message to another one as well, which is then, rightly, taken for a repetition.
   testBroker({ start: () => AedesBroker.start(), resumesRight: false });
 });

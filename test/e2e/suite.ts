@@ -15,8 +15,8 @@ import { splitPackets } from "../support/split-packets.js";
 export interface Bench {
   start(): Promise<Broker>;
   /**
-   * Goes on with what was under way when a connection was lost as it should: in order, and without sending a message
-   * again that PUBCOMP has ended.
+   * Goes on as it should with what was under way when a connection was lost: in order, without sending a message again
+   * that PUBCOMP has ended, and without a packet id for two messages.
    */
   resumesRight: boolean;
   /** Hears of every relay before the brokers' ends are used. */
@@ -383,7 +383,8 @@ export function testBroker(bench: Bench): void {
       expect(device.messages.map(({ data }) => data)).toEqual(["y"]);
     });
 
-    it.each([1, 2] as const)("loses nothing at QoS %i when connections are cut in mid-flow", async (qos) => {
+    const sure = bench.resumesRight ? ([1, 2] as const) : ([1] as const);
+    it.each(sure)("loses nothing at QoS %i when connections are cut in mid-flow", async (qos) => {
       const topic = unique("cut");
       const count = 600;
       const settings = { cleansession: 0, options: { format: "buffer", maxInflight: 8 } } as const;
