@@ -152,10 +152,9 @@ export class Client {
    * `close()`. The message may be empty.
    */
   lwt(topic: string | number, message: Data, qos?: QoS | null, retain?: Flag | null): void {
-    const data = asData("message", message);
     const will: Will = {
       topic: this._topicName(topic),
-      message: typeof data === "string" ? data : data.slice(),
+      message: asData("message", message),
       qos: asQos("qos", qos),
       retain: asFlag("retain", retain, false),
     };

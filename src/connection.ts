@@ -280,7 +280,6 @@ export class Connection implements SessionHandler, SocketHandler {
     this._isWhole = packetLength <= limit;
     const fits = limit - packetLength + payloadLength;
     this._wanted = this._isWhole ? payloadLength : fits > 0 ? fits : 0;
-    this._gathered = 0;
   }
 
   onPayload(bytes: Uint8Array, start: number, end: number): void {
@@ -317,7 +316,6 @@ export class Connection implements SessionHandler, SocketHandler {
     this._isArmed = false;
     const nowMs = this._hal.now();
     if (this._socket !== undefined && this._room >= 0) {
-      this._isRunning = true;
       this._session.tick(nowMs);
     } else if (((this._deadlineMs - nowMs) | 0) <= 0) {
       if (this._socket !== undefined) {
@@ -428,7 +426,6 @@ export class Connection implements SessionHandler, SocketHandler {
     this._isOver = false;
     this._readable = 0;
     this._rxStart = this._rxEnd = 0;
-    this._wanted = -1;
     this._gathered = 0;
     this._session.lost();
   }
@@ -480,12 +477,10 @@ export class Connection implements SessionHandler, SocketHandler {
   /** Tells the outcome there is. */
   private _tell(): void {
     if (!this._hasOutcome) return;
-    const detail = this._detail;
     this.onDone();
     this._hasOutcome = false;
-    this._detail = undefined;
     if (this._wasAccepted) this._handler.onOffline(this._reason);
-    else this._handler.onConnectFail(this._reason, detail);
+    else this._handler.onConnectFail(this._reason, this._detail);
   }
 
   /** Sets the timer, unless it will fire early enough as it is. */
