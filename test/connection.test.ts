@@ -604,6 +604,17 @@ describe("autoreconnect", () => {
     expectStopped(device, "connfail -5");
   });
 
+  test("connect() behind close() is a first attempt again (contract 5: autoreconnect)", () => {
+    const device = lost();
+    device.hal.advance(1000);
+    device.accept();
+    device.client.close();
+    device.client.connect("own", 1883, 0, 1);
+    expect(device.take()).toEqual(["offline 0"]);
+    device.socket.fail("refused");
+    expectStopped(device, "connfail -5");
+  });
+
   test("a connect() that finds no socket leaves it as it was (contract 5: autoreconnect)", () => {
     const device = lost();
     device.hal.exhausted = true;

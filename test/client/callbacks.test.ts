@@ -306,18 +306,66 @@ describe("Callbacks", () => {
     expect(left).toBe(0);
   });
 
-  test("that keep publishing let the network have its turn (contract 3: never-inside)", () => {
-    const device = new Device().up();
+  test.each([1, 16])("that keep publishing let others have their turn (%p entries) (contract 3: never-inside)", (
+    maxOperations,
+  ) => {
+    const device = new Device({ hal: { room: 1000000 }, options: { maxOperations } }).up();
+    device.socket.stall();
     let count = 0;
     device.during.puback = () => {
       device.events.length = 0;
-      if (++count === 5000) device.socket.reset();
+      if (++count === 5000) device.hal.after(0, () => device.client.abort());
       device.client.publish("t", "x");
+      // The second one needs room: the first leaves, and is done.
+      device.client.publish("t", "y");
     };
     device.client.publish("t", "x");
     device.hal.settle();
-    expect(count).toBeLessThan(5010);
+    expect(count).toBeLessThan(5100);
     expect(device.client.connected).toBe(false);
+  });
+});
+
+describe("A socket that has room and says nothing more", () => {
+  /** A device with a session, on a socket that never calls `onWritable` again as long as there is room. */
+  function silent(listens = true): Device {
+    const device = new Device({ listens }).up();
+    device.socket.stall();
+    return device;
+  }
+
+  test("keeps no callback waiting (contract 2: publish-callback)", () => {
+    const device = silent();
+    device.client.publish("t", "x");
+    expect(device.take()).toEqual(["puback"]);
+  });
+
+  test("keeps nothing waiting that a callback publishes (contract 3: inside-callbacks)", () => {
+    const device = silent();
+    let count = 0;
+    device.during.puback = () => {
+      if (count++ < 3) device.client.publish("t", `${count}`);
+    };
+    device.client.publish("t", "0");
+    expect(device.sent()).toEqual(["PUBLISH t=0", "PUBLISH t=1", "PUBLISH t=2", "PUBLISH t=3"]);
+    expect(device.take()).toEqual(["puback", "puback", "puback", "puback"]);
+  });
+
+  test("keeps no message waiting, though not all acknowledgements fit a write (contract 5: qos1-in)", () => {
+    const device = silent();
+    device.send(...Array.from({ length: 100 }, (_, i) => message("t", `${i}`, { qos: 1, id: i + 1 })));
+    expect(device.take()).toHaveLength(100);
+    expect(device.sent()).toHaveLength(100);
+  });
+
+  test("is not waited for with the callback of what left when room came (contract 2: publish-callback)", () => {
+    const device = new Device({ hal: { room: 30 } }).up();
+    device.socket.stall();
+    device.client.publish("t", "x".repeat(40));
+    device.hal.settle();
+    device.socket.drain(30);
+    // No timer was needed for it.
+    expect(device.events).toEqual(["puback"]);
   });
 });
 
@@ -362,6 +410,15 @@ describe("The slots of callbacks", () => {
   test("a function that on() sets afterwards is called, in the same turn (contract 3: slots, 2: on-slots)", () => {
     const device = new Device({ listens: false }).up();
     device.client.publish("t", "1");
+    device.client.on("puback", note(device, "A"));
+    expect(device.take()).toEqual(["A"]);
+  });
+
+  test("so is one that is set behind a publish that was refused (contract 3: slots, 2: publish-false)", () => {
+    const device = new Device({ listens: false, options: { maxOperations: 1 } }).up();
+    device.client.publish("t", "1");
+    device.client.close();
+    expect(device.client.publish("t", "2")).toBe(false);
     device.client.on("puback", note(device, "A"));
     expect(device.take()).toEqual(["A"]);
   });

@@ -92,6 +92,14 @@ describe("connect, its shapes", () => {
 });
 
 describe("connect, its settings", () => {
+  test("host is a name or an address, a number as its text (contract 1: numbers)", () => {
+    const device = new Device();
+    for (const [host, expected] of [["broker", "broker"], ["::1", "::1"], [7, "7"]] as const) {
+      expect(device.client.connect(host)).toBe(true);
+      expect(device.socket.host).toBe(expected);
+    }
+  });
+
   test("port is 1883 when it is left out or null, with TLS too (contract 2: connect-port)", () => {
     const device = new Device();
     const { client } = device;
@@ -184,6 +192,19 @@ describe("connect, what it answers", () => {
     device.reach();
     device.send(connack());
     expect(device.take()).toEqual(["connfail -5", "connect"]);
+  });
+
+  test("false in the offline callback too, and no more comes (contract 2: connect-returns)", () => {
+    const device = new Device().up();
+    let result: boolean | undefined;
+    device.during.offline = () => {
+      device.hal.exhausted = true;
+      result = device.client.connect("other");
+    };
+    device.socket.reset();
+    expect(device.take()).toEqual(["offline -10"]);
+    expect(result).toBe(false);
+    expect(device.hal.nextTimerMs).toBeUndefined();
   });
 
   test("false leaves an attempt under way as it was (contract 2: connect-returns, 2: connect-supersede)", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import type { ClientArguments } from "../support/device.js";
 import { Device, EVENTS, ack, connack, message, suback } from "../support/device.js";
 
 /** A QoS and a retain flag that are 0 or left out. */
@@ -70,12 +71,38 @@ describe("lwt", () => {
     expect(nextConnect(device)).toBe('CONNECT "id" clean 60 will t=new q0');
   });
 
-  test("of 65535 bytes each fits (contract 2: lwt)", () => {
-    const device = new Device({ hal: { room: 200000 } });
-    device.client.lwt("t".repeat(3000), new Uint8Array(65535));
-    device.client.lwt("ü".repeat(32767), "m");
-    device.client.lwt("t", "m");
-    expect(nextConnect(device)).toBe('CONNECT "id" clean 60 will t=m q0');
+  test("is sent beside everything else, each of 65535 bytes (contract 2: lwt, 1: credentials)", () => {
+    const [ascii, wide] = ["x".repeat(65535), "☃".repeat(21845)];
+    const args: ClientArguments = [wide, 60, ascii, new Uint8Array(65535).fill(0x70)];
+    const device = new Device({ args, hal: { room: 400000 }, brokerCapacity: 400000 });
+    device.client.lwt(ascii, wide, 2, 1);
+    device.client.connect("broker");
+    device.socket.connect();
+    device.broker.read();
+    expect(device.broker.packets).toEqual([{
+      type: "CONNECT",
+      clientId: wide,
+      cleanSession: true,
+      keepAliveSeconds: 60,
+      will: { topicName: ascii, message: Buffer.from(wide).toString("latin1"), qos: 2, retain: true },
+      username: ascii,
+      password: "p".repeat(65535),
+    }]);
+  });
+
+  test("is sent whatever its length, and that of the credentials (contract 2: lwt, 1: credentials)", () => {
+    for (const length of [0, 1, 9, 10, 20, 50, 70, 80, 90, 100, 127, 128, 129, 1000]) {
+      const text = "☃".repeat(length);
+      for (const [id, username, password, will] of [
+        [text, "", "", ""], ["", text, "", ""], ["", "u", text, ""], ["", "", "", text], [text, text, text, text],
+      ]) {
+        const device = new Device({ args: [id, 60, username, password], brokerCapacity: 20000 });
+        if (will !== "") device.client.lwt(will, will);
+        const connect = nextConnect(device);
+        if (length > 0) expect(Buffer.byteLength(connect)).toBeGreaterThan(3 * length);
+        expect(connect).toMatch(/^CONNECT "☃*" clean 60/);
+      }
+    }
   });
 });
 

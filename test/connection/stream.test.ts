@@ -1,4 +1,5 @@
-import { describe, expect, test } from "@jest/globals";
+import { describe, expect, jest, test } from "@jest/globals";
+import { MockHal } from "../../hal/mock.js";
 import type { DeviceOptions } from "../support/device.js";
 import { Device, PINGRESP, ack, connack, letters, message, messageOfLength, suback } from "../support/device.js";
 import type { Packet } from "../support/packets.js";
@@ -86,6 +87,35 @@ describe("What the broker sends", () => {
     const { packet, payload } = messageOfLength("t", 3000);
     device.send(...Array.from({ length: 10 }, () => packet));
     expect(device.take()).toEqual(Array.from({ length: 10 }, () => `message t=${payload}`));
+  });
+
+  test("has payloads and topics in turn, each as long as the buffer allows (contract 5: receiving)", () => {
+    for (const fragment of [0, 1, 7, 100, 127]) {
+      const device = new Device(SMALLEST).up();
+      device.socket.fragment = fragment;
+      const [long, short] = ["l".repeat(115), "s"];
+      device.send(message(short, long), message(long, short), message(short, long), message(long, short));
+      expect(device.take()).toEqual([
+        `message s=${long}`, `message ${long}=s`, `message s=${long}`, `message ${long}=s`,
+      ]);
+    }
+  });
+
+  test("is read with the whole buffer, whatever came before (contract 5: receiving)", () => {
+    const device = new Device(SMALLEST).up();
+    const { packet, payload } = messageOfLength("t", 120);
+    const bytes = device.broker.bytes(packet);
+    for (const part of cut(bytes, 100)) device.socket.receive(part);
+    const { socket } = device;
+    let reads = 0;
+    const read = socket.read.bind(socket);
+    socket.read = (...range) => {
+      reads++;
+      return read(...range);
+    };
+    socket.receive(bytes);
+    expect(reads).toBe(1);
+    expect(device.take()).toEqual([`message t=${payload}`, `message t=${payload}`]);
   });
 
   test("has topics as long as the buffer allows (contract 5: receiving)", () => {
@@ -211,8 +241,10 @@ describe("A message longer than max_message_length", () => {
       device.socket.reset();
       device.take();
       device.up();
-      device.send(next);
-      expect(device.take()).toEqual(["message next=intact"]);
+      device.socket.fragment = 1;
+      const topic = "t".repeat(90);
+      device.send(message(topic, ""), next);
+      expect(device.take()).toEqual([`message ${topic} without data`, "message next=intact"]);
     }
   });
 });
@@ -480,6 +512,31 @@ describe("The timer", () => {
     client.connect("broker");
     client.abort();
     expectArmed(false);
+  });
+
+  test("is not set again at each packet (contract 5: keepalive)", () => {
+    let scheduled = 0;
+    const create = jest.spyOn(MockHal.prototype, "createTimer").mockImplementation(function (this: MockHal, onTimer) {
+      create.mockRestore();
+      const timer = this.createTimer(onTimer);
+      const schedule = timer.schedule.bind(timer);
+      timer.schedule = (delayMs) => {
+        scheduled++;
+        schedule(delayMs);
+      };
+      return timer;
+    });
+    const device = new Device().up();
+    device.client.on("puback", null);
+    device.broker.answers = true;
+    scheduled = 0;
+    for (let i = 0; i < 1000; i++) {
+      device.client.publish("t", "x", 1);
+      device.send(message("t", "x"));
+      device.hal.advance(1);
+    }
+    device.events.length = 0;
+    expect(scheduled).toBeLessThan(10);
   });
 
   test("is armed for keepalive alone while a session is idle (contract 5: keepalive)", () => {

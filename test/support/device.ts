@@ -56,6 +56,8 @@ export interface DeviceOptions {
   hal?: MockHalOptions;
   /** False: no callback is registered. */
   listens?: boolean;
+  /** Bytes of the longest CONNECT, SUBSCRIBE or UNSUBSCRIBE that the broker takes. Default: 4096. */
+  brokerCapacity?: number;
 }
 
 /** One client and its surroundings. */
@@ -74,9 +76,11 @@ export class Device {
   /** Callbacks that are under way. */
   private depth = 0;
   private readonly brokers = new Map<MockSocket, Broker>();
+  private readonly brokerCapacity: number;
 
   constructor(options: DeviceOptions = {}) {
     const { args, cleansession = 1, keepalive = 60, listens = true } = options;
+    this.brokerCapacity = options.brokerCapacity ?? 4096;
     this.hal = new MockHal(options.hal);
     this.mqtt = createMqtt(this.hal, MQTT_3_1_1);
     const byDefault: ClientArguments = ["id", keepalive, null, null, cleansession, options.options];
@@ -117,7 +121,7 @@ export class Device {
   brokerOf(socket: MockSocket): Broker {
     let broker = this.brokers.get(socket);
     if (broker === undefined) {
-      broker = new Broker(this.hal, socket, this.violations);
+      broker = new Broker(this.hal, socket, this.violations, this.brokerCapacity);
       this.brokers.set(socket, broker);
     }
     return broker;
@@ -251,10 +255,10 @@ export class Broker {
   private readonly encoder: ServerEncoder;
   private taken = 0;
 
-  constructor(hal: MockHal, socket: MockSocket, violations: string[]) {
+  constructor(hal: MockHal, socket: MockSocket, violations: string[], capacity: number) {
     this.socket = socket;
     this.violations = violations;
-    this.decoder = new ServerDecoder(new PacketReader(this.packets), new Uint8Array(4096));
+    this.decoder = new ServerDecoder(new PacketReader(this.packets), new Uint8Array(capacity));
     this.encoder = new ServerEncoder(hal.text);
     socket.onWrite = () => this.read();
   }
@@ -265,7 +269,7 @@ export class Broker {
     if (bytes.length === 0) return;
     const from = this.packets.length;
     const result = this.decoder.push(bytes, 0, bytes.length);
-    if (result < 0) this.violations.push(`the client wrote what is no packet (${result}): ${hex(bytes)}`);
+    if (result < 0) this.violations.push(`no packet (${result}): ${hex(bytes.subarray(0, 100))}`);
     for (const packet of this.answers ? this.packets.slice(from) : []) this.answer(packet);
   }
 
