@@ -1,0 +1,15 @@
+/** What the tests use of rollup.shared.js. */
+import type { InputOptions, OutputOptions } from "rollup";
+
+export const root: string;
+export const nodeTarget: number;
+export function bundled(
+  input: string,
+  aliases?: Record<string, string>,
+  target?: number,
+): InputOptions & { output: OutputOptions };
+export function minified(
+  input: string,
+  aliases?: Record<string, string>,
+  target?: number,
+): InputOptions & { output: OutputOptions };
