@@ -99,7 +99,8 @@ function minify(isClosed) {
     ecma: 2020,
     module: true,
     toplevel: true,
-    compress: { passes: 4, keep_fargs: false, pure_getters: "strict" },
+    // Without reduce_funcs: a function used once would be made anew at each call, and cost a board seven slots.
+    compress: { passes: 4, keep_fargs: false, pure_getters: "strict", reduce_funcs: false },
     mangle: { properties: isClosed ? { reserved: publicNames() } : { regex: /^_/ } },
     format: { comments: false },
   });

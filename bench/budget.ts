@@ -1,0 +1,237 @@
+/**
+ * What a message and a client cost on a board's engine, XS: work in computrons, the engine's own measure, and memory in
+ * slots, of 16 bytes on a board. Both are exact, the same at each run. What runs is the file that a board loads.
+ *
+ *     npm run budget               prints the table
+ *     npm run budget -- --check    fails when a figure is worse than in bench/budget.json, or another in README.md
+ *     npm run budget -- --update   writes the figures to bench/budget.json and README.md
+ *
+ * In README.md the table stands between <!-- budget --> and <!-- /budget -->. The engine is compiled by
+ * `npm run build:xs`. Bytes of code are the business of size.mjs.
+ */
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { rollup } from "rollup";
+import { entries, minified, root } from "../rollup.shared.js";
+import { bundle } from "../test/xs/bundle.js";
+import { isBuilt, XsMachine } from "../test/xs/machine.js";
+
+const BUDGET = resolve(root, "bench/budget.json");
+const SIZES = resolve(root, "bench/size.json");
+const README = resolve(root, "README.md");
+const BLOCK = /(<!-- budget -->)[^]*?(<!-- \/budget -->)/;
+
+interface Figures {
+  computrons?: number;
+  slots?: number;
+  writes?: number;
+}
+
+/** What is aimed at. */
+const RECEIVED = { computrons: 400, slots: 12 };
+const PUBLISHED = { computrons: 300, slots: 12, writes: 1 };
+const CLIENT = { slots: 117 };
+const SIZE_TARGETS: [name: string, bytes: number][] = [["codec and session", 6000], ["mcu-mqtt/client", 9000]];
+
+type Format = "string" | "buffer";
+
+/** One row: what is done, in words and in the workload's own, and per how many messages. */
+interface Task {
+  title: string;
+  format: Format;
+  /** `ROUNDS` stands for how often. */
+  call: string;
+  /** Messages in a round. */
+  messages: number;
+  target: Figures;
+}
+
+function receiving(what: string, topicLength: number, qos: number, format: Format, perRead: number): Task {
+  const title = `received, ${what}`;
+  const target = qos === 0 ? RECEIVED : {};
+  return { title, format, call: `receive(ROUNDS, ${topicLength}, ${qos}, ${perRead})`, messages: perRead, target };
+}
+
+function publishing(what: string, isText: boolean, qos: number): Task {
+  const title = `published, ${what}`;
+  const target = qos === 0 ? PUBLISHED : {};
+  return { title, format: "string", call: `publish(ROUNDS, ${isText}, ${qos}, true)`, messages: 1, target };
+}
+
+const TASKS: Task[] = [
+  receiving("QoS 0, topic of 4 bytes, as a string", 4, 0, "string", 1),
+  receiving("QoS 0, topic of 32 bytes, as a string", 32, 0, "string", 1),
+  receiving("QoS 0, topic of 4 bytes, as bytes", 4, 0, "buffer", 1),
+  receiving("QoS 0, topic of 32 bytes, as bytes", 32, 0, "buffer", 1),
+  receiving("the same, four in one read", 32, 0, "buffer", 4),
+  receiving("QoS 1", 32, 1, "buffer", 1),
+  receiving("QoS 1, four in one read", 32, 1, "buffer", 4),
+  receiving("QoS 2", 32, 2, "buffer", 1),
+  publishing("QoS 0, bytes", false, 0),
+  publishing("QoS 0, a string", true, 0),
+  publishing("QoS 1, bytes", false, 1),
+  publishing("QoS 2, bytes", false, 2),
+];
+const CLIENT_TITLE = "a client, connected and subscribed";
+
+/** The board's file as a script: what it exports becomes the global `board`. */
+async function boardScript(): Promise<string> {
+  const { output, ...options } = minified(entries.client);
+  const made = await rollup(options);
+  try {
+    const { code } = (await made.generate(output)).output[0];
+    const named = (list: string): string => list.replace(/(\w+) as (\w+)/g, "$2:$1");
+    return `{${code.replace(/export\s*\{([^}]*)\};?/, (_all, list: string) => `globalThis.board={${named(list)}}`)}}`;
+  } finally {
+    await made.close();
+  }
+}
+
+/** A machine with the workload. */
+class Bench {
+  readonly machine: XsMachine;
+  private told = 0;
+
+  constructor() {
+    this.machine = new XsMachine((request) => {
+      this.told = new DataView(request.buffer, request.byteOffset).getUint32(0, true);
+      return new Uint8Array(0);
+    });
+  }
+
+  /** Slots that live. */
+  async live(): Promise<number> {
+    await this.machine.evaluate("gc()");
+    return (await this.machine.evaluate("gc()")).slots;
+  }
+
+  /** Slots more than `before` that live once a script has run, what the machine keeps of any script among them. */
+  async grown(before: number, script: string): Promise<number> {
+    await this.machine.evaluate(script);
+    return (await this.live()) - before;
+  }
+
+  async writes(): Promise<number> {
+    await this.machine.evaluate("tell()");
+    return this.told;
+  }
+
+  /** What a round costs: between few and more of them nothing is collected, and all that is fixed cancels out. */
+  async round(call: string): Promise<Required<Figures>> {
+    const few = 12;
+    const more = 20;
+    const used: Required<Figures>[] = [];
+    for (const rounds of [few, few, more]) {
+      await this.machine.evaluate("gc()");
+      await this.writes();
+      const usage = await this.machine.evaluate(call.replace("ROUNDS", String(rounds)));
+      used.push({ ...usage, writes: await this.writes() });
+    }
+    const per = (name: "computrons" | "slots" | "writes"): number => (used[2][name] - used[1][name]) / (more - few);
+    return { computrons: per("computrons"), slots: per("slots"), writes: per("writes") };
+  }
+}
+
+async function measure(): Promise<Record<string, Figures>> {
+  const bench = new Bench();
+  const figures: Record<string, Figures> = {};
+  try {
+    await bench.machine.evaluate(await boardScript());
+    await bench.machine.evaluate(await bundle("bench/workload.ts"));
+    // The first client makes what all share.
+    await bench.machine.evaluate('start("string")');
+    const start = await bench.live();
+    const idle = await bench.grown(start, "1 + 1");
+    figures[CLIENT_TITLE] = { slots: (await bench.grown(start + idle, 'start("string")')) - idle };
+
+    const whole = new Map<Task, Required<Figures>>();
+    for (const format of ["string", "buffer"] as const) {
+      await bench.machine.evaluate(`start("${format}")`);
+      for (const task of TASKS.filter((each) => each.format === format)) whole.set(task, await bench.round(task.call));
+    }
+    await bench.machine.evaluate("idle()");
+    for (const task of TASKS) {
+      const { computrons, slots, writes } = whole.get(task)!;
+      const own = await bench.round(task.call);
+      const share = (all: number, its: number): number => Math.round(((all - its) / task.messages) * 100) / 100;
+      figures[task.title] = {
+        computrons: share(computrons, own.computrons),
+        slots: share(slots, own.slots),
+        writes: share(writes, 0),
+      };
+    }
+  } finally {
+    bench.machine.close();
+  }
+  return figures;
+}
+
+function table(figures: Record<string, Figures>): string {
+  const digits = (count: number | undefined): string => count === undefined ? "" : count.toLocaleString("en-US");
+  const row = (title: string, target: Figures): string => {
+    const { computrons, slots, writes } = figures[title];
+    const aims = [target.computrons, target.slots].map(digits).filter((aim) => aim !== "").join(", ");
+    return `| ${title} | ${digits(computrons)} | ${digits(slots)} | ${digits(writes)} | ${aims} |`;
+  };
+  return [
+    "| one message, payload of 64 bytes | computrons | slots | socket writes | aim |",
+    "|---|--:|--:|--:|--:|",
+    ...TASKS.map(({ title, target }) => row(title, target)),
+    row(CLIENT_TITLE, CLIENT),
+  ].join("\n");
+}
+
+/** The bytes of code, as size.mjs measured them last. */
+function sizes(): string {
+  const all = JSON.parse(readFileSync(SIZES, "utf8")) as Record<string, { minified: number }>;
+  return SIZE_TARGETS.map(([name, aim]) => `${name}: ${all[name].minified} bytes minified, aim ${aim}`).join("\n");
+}
+
+/** What keeps the figures from being accepted, as sentences. */
+function complaints(figures: Record<string, Figures>): string[] {
+  const budget = (existsSync(BUDGET) ? JSON.parse(readFileSync(BUDGET, "utf8")) : {}) as Partial<typeof figures>;
+  const found = [];
+  for (const [title, measured] of Object.entries(figures)) {
+    for (const [unit, value] of Object.entries(measured) as [keyof Figures, number][]) {
+      const allowed = budget[title]?.[unit];
+      if (allowed === undefined) found.push(`"${title}" has no budget of ${unit}.`);
+      else if (value > allowed) found.push(`"${title}" takes ${value} ${unit}; its budget is ${allowed}.`);
+    }
+  }
+  const written = BLOCK.exec(readFileSync(README, "utf8"));
+  const isComplete = Object.keys(figures).every((title) => title in budget);
+  if (written && isComplete && !written[0].includes(table(budget as typeof figures))) {
+    found.push("README.md has other numbers in its <!-- budget --> block.");
+  }
+  return found;
+}
+
+function update(figures: Record<string, Figures>): void {
+  writeFileSync(BUDGET, `${JSON.stringify(figures, null, 2)}\n`);
+  const readme = readFileSync(README, "utf8");
+  if (!BLOCK.test(readme)) console.error("README.md has no <!-- budget --> and, lines below, <!-- /budget -->.");
+  writeFileSync(README, readme.replace(BLOCK, `$1\n${table(figures)}\n$2`));
+}
+
+const known = ["--check", "--update"];
+const unknown = process.argv.slice(2).filter((option) => !known.includes(option));
+if (unknown.length > 0) {
+  console.error(`budget: unknown option ${unknown[0]}; there are ${known.join(" and ")}`);
+  process.exitCode = 2;
+} else if (!isBuilt()) {
+  console.error('The XS engine is not compiled, so that nothing can be measured: "npm run build:xs" does it.');
+  // In CI nothing is left out; elsewhere it need not be there to be checked against.
+  if (process.env["MCU_MQTT_FULL"] || process.env["CI"] || !process.argv.includes("--check")) process.exitCode = 1;
+} else {
+  const figures = await measure();
+  console.log(`${table(figures)}\n\n${sizes()}`);
+  if (process.argv.includes("--update")) update(figures);
+  if (process.argv.includes("--check")) {
+    const found = complaints(figures);
+    for (const complaint of found) console.error(complaint);
+    if (found.length > 0) {
+      console.error('Make it cheaper, or accept it with "npm run budget -- --update" and say why in the commit.');
+      process.exitCode = 1;
+    }
+  }
+}
