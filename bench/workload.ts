@@ -2,7 +2,7 @@
  * What budget.ts has the XS engine do: a client, connected and subscribed, on a platform that does nothing but hand
  * bytes over. Text is converted as on a board, by `TextEncoder` into a view and by `TextDecoder` from one.
  */
-import type { Hal, Socket, SocketHandler, Timer } from "../hal/socket.js";
+import type { Hal, Socket, SocketHandler, Text, Timer } from "../hal/socket.js";
 import type { Client } from "../src/face.js";
 import type * as Board from "../src/face.js";
 
@@ -43,6 +43,10 @@ class Platform implements Hal, Socket, Timer {
 
   checkSecure(): void {
     // There is no TLS.
+  }
+
+  createText(): Text {
+    return this.text;
   }
 
   createTimer(onTimer: () => void): Timer {

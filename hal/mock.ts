@@ -46,19 +46,19 @@ export class MockHal implements Hal {
   tlsOptions: string[] | undefined = ["ca", "cert", "key", "servername"];
   /** What `uncaught` was given. */
   readonly uncaughtErrors: unknown[] = [];
-  readonly text: Text;
   readonly defaults: Capacities;
   readonly #events: Events;
   readonly #room: number;
   readonly #window: number;
   readonly #id: string;
+  readonly #text: Text;
 
   constructor(options: MockHalOptions = {}) {
     this.#events = new Events(options.now ?? 0);
     this.#room = options.room ?? 2920;
     this.#window = options.window ?? 5840;
     this.#id = options.id ?? "5ccf7f00a1b2";
-    this.text = options.text ?? new ScriptText();
+    this.#text = options.text ?? new ScriptText();
     this.defaults = {
       rxCapacity: 1024,
       txCapacity: 2048,
@@ -111,6 +111,10 @@ export class MockHal implements Hal {
     for (const name of Object.keys(secure)) {
       if (!this.tlsOptions.includes(name)) throw new TypeError(`secure.${name}: no such TLS option`);
     }
+  }
+
+  createText(): Text {
+    return this.#text;
   }
 
   createTimer(onTimer: () => void): Timer {

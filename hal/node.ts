@@ -71,7 +71,7 @@ export function createNodeHal(options: NodeHalOptions = {}): Hal {
     checkSecure: (secure) => void secureContext(tlsOptions(secure)),
     createTimer: (onTimer) => new NodeTimer(onTimer),
     now: () => performance.now() | 0,
-    text: new NodeText(),
+    createText: () => new NodeText(),
     uncaught(error) {
       setImmediate(() => {
         throw error;

@@ -137,7 +137,8 @@ export interface Hal {
    * anything.
    */
   now(): number;
-  text: Text;
+  /** A conversion of text; one per client, so that it may keep what it needs between calls. */
+  createText(): Text;
   /**
    * Makes an exception from an application's callback surface the way the platform's uncaught exceptions do (in Node
    * `uncaughtException`; on a board a reset), after the call that is running.

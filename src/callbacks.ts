@@ -4,7 +4,7 @@
  * Knows what a callback gets, and nothing of when. Invariant: whatever a callback throws, the caller never sees it; it
  * surfaces as the platform's uncaught errors do.
  */
-import type { Hal } from "../hal/socket.js";
+import type { Hal, Text } from "../hal/socket.js";
 import type { Client } from "./client.js";
 import type { ConnectionHandler } from "./connection.js";
 import { DUP, RETAIN, SUBACK, UNSUBACK } from "./wire.js";
@@ -78,6 +78,7 @@ export class Callbacks implements ConnectionHandler {
   };
   private readonly _client: Client;
   private readonly _hal: Hal;
+  private readonly _text: Text;
   private readonly _isText: boolean;
   /** Handed out with every message, lest each cost an object. */
   private readonly _info: MessageInfo = { qos: 0, retain: false, dup: false, packetId: 0 };
@@ -85,11 +86,13 @@ export class Callbacks implements ConnectionHandler {
   /**
    * @param client what each callback gets first
    * @param hal the platform
+   * @param text its conversion of text
    * @param isText true: payloads become strings, false: they stay bytes
    */
-  constructor(client: Client, hal: Hal, isText: boolean) {
+  constructor(client: Client, hal: Hal, text: Text, isText: boolean) {
     this._client = client;
     this._hal = hal;
+    this._text = text;
     this._isText = isText;
   }
 
@@ -130,7 +133,7 @@ export class Callbacks implements ConnectionHandler {
     info.dup = (flags & DUP) !== 0;
     info.packetId = packetId;
     let data: string | Uint8Array | undefined = undefined;
-    if (start < end) data = this._isText ? this._hal.text.decode(bytes, start, end, false) : bytes.subarray(start, end);
+    if (start < end) data = this._isText ? this._text.decode(bytes, start, end, false) : bytes.subarray(start, end);
     try {
       callback(this._client, topic, data, info);
     } catch (error) {

@@ -4,7 +4,7 @@
  * Holds no protocol knowledge and no state of a connection. Arguments are strictly positional, null and undefined stand
  * for the default; a wrong one throws before anything changes. The shapes are those of NodeMCU's document of 2017.
  */
-import type { Capacities, Hal } from "../hal/socket.js";
+import type { Capacities, Hal, Text } from "../hal/socket.js";
 import {
   asCallback,
   asData,
@@ -80,6 +80,7 @@ const CLIENT_ID_PREFIX = "mcumqtt";
 /** One MQTT client. Made by `mqtt.Client`. */
 export class Client {
   private readonly _hal: Hal;
+  private readonly _text: Text;
   private readonly _connection: Connection;
   private readonly _callbacks: Callbacks;
   private readonly _clientId: string;
@@ -101,30 +102,32 @@ export class Client {
     cleansession: Maybe<Flag>,
     options: Maybe<number | ClientOptions>,
   ) {
+    const text = hal.createText();
     this._hal = hal;
+    this._text = text;
     this._cleanSession = asFlag("cleansession", cleansession, true);
     this._clientId = isNil(clientid) ? CLIENT_ID_PREFIX + hal.generateId() : asString("clientid", clientid);
     if (this._clientId === "" && !this._cleanSession) {
       throw new TypeError('clientid must not be "" when cleansession is 0: nobody could find the session again');
     }
-    checkText(hal.text, "clientid", this._clientId);
+    checkText(text, "clientid", this._clientId);
     // NodeMCU takes 0 for its default too.
     this._keepAliveSeconds = keepalive === 0 ? 60 : asInteger("keepalive", keepalive, 60, 1, 65535);
     const user = isNil(username) ? "" : asData("username", username);
-    const name = typeof user === "string" ? user : hal.text.decode(user, 0, user.length, true);
+    const name = typeof user === "string" ? user : text.decode(user, 0, user.length, true);
     if (name === undefined) throw new TypeError("username must be UTF-8, and its bytes are not");
-    checkText(hal.text, "username", name);
+    checkText(text, "username", name);
     this._username = name === "" ? undefined : name;
     const secret = isNil(password) ? "" : asData("password", password);
     if (secret.length > 0 && name === "") throw new TypeError("password must not be given without a username");
-    checkField(hal.text, "password", secret);
+    checkField(text, "password", secret);
     // A copy: the bytes are the caller's, and they are sent at each lwt() and connect().
     this._password = secret.length === 0 ? undefined : typeof secret === "string" ? secret : secret.slice();
     const settings = asOptions(options);
     const complete = completeOptions(hal.defaults, settings, this._cleanSession, this._keepAliveSeconds);
     this._maxFilters = complete.rxCapacity - 2;
-    this._callbacks = new Callbacks(this, hal, settings.format !== "buffer");
-    this._connection = new Connection(hal, codec, complete, this._callbacks);
+    this._callbacks = new Callbacks(this, hal, text, settings.format !== "buffer");
+    this._connection = new Connection(hal, codec, text, complete, this._callbacks);
     this._setConnect(undefined);
   }
 
@@ -158,8 +161,8 @@ export class Client {
       qos: asQos("qos", qos),
       retain: asFlag("retain", retain, false),
     };
-    checkField(this._hal.text, "topic", will.topic);
-    checkField(this._hal.text, "message", will.message);
+    checkField(this._text, "topic", will.topic);
+    checkField(this._text, "message", will.message);
     this._setConnect(will);
   }
 

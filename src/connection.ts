@@ -8,7 +8,7 @@
  * a call of its own. Each attempt that is neither given up nor superseded has one outcome, `onConnect` or
  * `onConnectFail`; each accepted session has one `onOffline`. Before an outcome is told, nothing later is.
  */
-import type { Hal, Socket, SocketFailure, SocketHandler, Timer } from "../hal/socket.js";
+import type { Hal, Socket, SocketFailure, SocketHandler, Text, Timer } from "../hal/socket.js";
 import type { Codec, ConnectFields, Subscriptions } from "./codec.js";
 import { CONN_FAIL_DNS, CONN_FAIL_SERVER_NOT_FOUND, END_BY_APPLICATION, END_BY_PEER, NO_ROOM } from "./errors.js";
 import type { SessionHandler, SessionOptions } from "./session.js";
@@ -135,15 +135,16 @@ export class Connection implements SessionHandler, SocketHandler {
   /**
    * @param hal the platform
    * @param codec the version of MQTT
+   * @param text the platform's conversion of text
    * @param options capacities and times, all in range
    * @param handler learns what happens
    */
-  constructor(hal: Hal, codec: Codec, options: ConnectionOptions, handler: ConnectionHandler) {
+  constructor(hal: Hal, codec: Codec, text: Text, options: ConnectionOptions, handler: ConnectionHandler) {
     this._hal = hal;
     this._handler = handler;
     this._options = options;
     this._rx = new Uint8Array(options.rxCapacity);
-    this._session = new Session(this, codec, hal.text, this._rx, options);
+    this._session = new Session(this, codec, text, this._rx, options);
     this._timer = hal.createTimer(() => {
       this._onTimer();
     });

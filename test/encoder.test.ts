@@ -8,7 +8,7 @@ import { POISON, hex, wire } from "./support/bytes.js";
 import { EDGES, LONGEST, encoderSuite, written } from "./support/codec-suites.js";
 import { field, framed, remainingLength, uint16 } from "./support/packets.js";
 
-const encoder = new Encoder(hal.text);
+const encoder = new Encoder(hal.createText());
 
 const minimal: ConnectFields = {
   clientId: "c",

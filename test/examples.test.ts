@@ -26,7 +26,7 @@ class Broker implements ServerDecoderHandler {
   returnCode = 0;
   sessionPresent = false;
   acknowledges = true;
-  readonly #encoder = new ServerEncoder(hal.text);
+  readonly #encoder = new ServerEncoder(hal.createText());
   readonly #out = new Uint8Array(2048);
   #filters: { filter: string; qos: number }[] = [];
   readonly #subscribed: string[] = [];
@@ -47,7 +47,7 @@ class Broker implements ServerDecoderHandler {
 
   onConnectField(field: number, bytes: Uint8Array, start: number, end: number): void {
     if (field === CLIENT_ID) this.fields.length = 0;
-    this.fields[field] = hal.text.decode(bytes, start, end, false);
+    this.fields[field] = hal.createText().decode(bytes, start, end, false);
   }
 
   onConnect(cleanSession: boolean, keepAliveSeconds: number, willQos: number, willRetain: boolean): void {
@@ -61,7 +61,7 @@ class Broker implements ServerDecoderHandler {
   }
 
   onTopicFilter(bytes: Uint8Array, start: number, end: number, qos: number): void {
-    this.#filters.push({ filter: hal.text.decode(bytes, start, end, false), qos });
+    this.#filters.push({ filter: hal.createText().decode(bytes, start, end, false), qos });
   }
 
   onSubscribe(packetId: number): void {
@@ -78,12 +78,12 @@ class Broker implements ServerDecoderHandler {
   }
 
   onPublish(flags: number, packetId: number, bytes: Uint8Array, topicStart: number, topicEnd: number): void {
-    this.#message = { topic: hal.text.decode(bytes, topicStart, topicEnd, false), flags, packetId };
+    this.#message = { topic: hal.createText().decode(bytes, topicStart, topicEnd, false), flags, packetId };
   }
 
   onPayload(bytes: Uint8Array, start: number, end: number): void {
     const { topic, flags, packetId } = this.#message;
-    const payload = hal.text.decode(bytes, start, end, false);
+    const payload = hal.createText().decode(bytes, start, end, false);
     const marks = `QoS ${(flags >> 1) & 3}${flags & 1 ? " retain" : ""}${flags & 8 ? " DUP" : ""}`;
     this.packets.push(`PUBLISH ${packetId} ${topic} ${payload} ${marks}`);
     if (this.readings.at(-1) !== payload) this.readings.push(payload);

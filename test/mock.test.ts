@@ -605,7 +605,7 @@ describe("MockHal, the rest", () => {
     const other = new MockHal({ defaults: { txCapacity: 100 }, id: "x1", text });
     expect(other.defaults).toEqual({ rxCapacity: 1024, txCapacity: 100, maxOperations: 16, receiveMaximum: 16 });
     expect(other.generateId()).toBe("x1");
-    expect(other.text).toBe(text);
+    expect(other.createText()).toBe(text);
   });
 
   test("ScriptText decodes and encodes as the platform's TextDecoder and Buffer do", () => {

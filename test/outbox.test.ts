@@ -7,7 +7,7 @@ import { hex } from "./support/bytes.js";
 import { repeat, seeded } from "./support/session-harness.js";
 import type { Random } from "./support/session-harness.js";
 
-const encoder = new Encoder(hal.text);
+const encoder = new Encoder(hal.createText());
 
 /** Adds `bytes` as a session adds a packet; packs the arena together where needed. False when there is no room. */
 function add(outbox: Outbox, ack: number, bytes: Uint8Array): boolean {

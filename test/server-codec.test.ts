@@ -246,7 +246,7 @@ describe("ServerDecoder", () => {
 describe("ServerEncoder", () => {
   encoderSuite("server");
 
-  const encoder = new ServerEncoder(hal.text);
+  const encoder = new ServerEncoder(hal.createText());
 
   it("takes the codes of a SUBACK in a typed array, too", () => {
     const codes = new Uint8Array([0, 1, 2, SUBSCRIPTION_FAILURE]);

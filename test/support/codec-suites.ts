@@ -93,7 +93,7 @@ export function written(
 }
 
 export function encoderSuite(sender: Sender): void {
-  const encoder = sender === "client" ? new Encoder(hal.text) : new ServerEncoder(hal.text);
+  const encoder = sender === "client" ? new Encoder(hal.createText()) : new ServerEncoder(hal.createText());
   const into = (offset: number, room: number, packet: Packet): string | number =>
     written(offset, room, (out, from, end) => write(encoder, packet, out, from, end));
 

@@ -259,7 +259,7 @@ export class Broker {
     this.socket = socket;
     this.violations = violations;
     this.decoder = new ServerDecoder(new PacketReader(this.packets), new Uint8Array(capacity));
-    this.encoder = new ServerEncoder(hal.text);
+    this.encoder = new ServerEncoder(hal.createText());
     socket.onWrite = () => this.read();
   }
 

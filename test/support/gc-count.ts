@@ -36,7 +36,7 @@ const workloads: Record<string, () => Workload> = {
   decoder: () => decode("server"),
   serverDecoder: () => decode("client"),
   encoder: () => {
-    const encoder = new Encoder(hal.text);
+    const encoder = new Encoder(hal.createText());
     const out = new Uint8Array(200);
     const payload = new Uint8Array(100);
     return repeat((i) => {

@@ -531,7 +531,7 @@ export function testHalContract(name: string, makeWorld: () => Promise<World>): 
     });
 
     describe("text", () => {
-      testText(() => world.hal.text);
+      testText(() => world.hal.createText());
     });
   });
 }

@@ -5,12 +5,16 @@
 import { accessSync, constants, statSync } from "node:fs";
 import { delimiter, join } from "node:path";
 import { describe, it } from "@jest/globals";
+import { isBuilt } from "../xs/machine.js";
 
 /** Where servers are installed, which is not on every user's PATH. */
 const SYSTEM_FOLDERS = ["/usr/sbin", "/usr/local/sbin"];
 
 /** How the title of a suite that was left out ends; skipped-reporter.js looks for it. */
 const NOT_RUN = "not run, for lack of: ";
+
+/** What "npm run build:xs" makes; the name also stands in skipped-reporter.js. */
+export const XS_ENGINE = "the XS engine";
 
 /** The path of `program`, or undefined where it is not installed. */
 export function findProgram(program: string): string | undefined {
@@ -32,13 +36,17 @@ export function findProgram(program: string): string | undefined {
   return undefined;
 }
 
+function isThere(program: string): boolean {
+  return program === XS_ENGINE ? isBuilt() : findProgram(program) !== undefined;
+}
+
 /**
- * `describe` for a suite that needs these programs.
+ * `describe` for a suite that needs these programs, or `XS_ENGINE`.
  *
  * @example needs("mosquitto", "tshark")("traffic of a whole run", () => { ... });
  */
 export function needs(...programs: string[]): (title: string, body: () => void) => void {
-  const missing = programs.filter((program) => findProgram(program) === undefined);
+  const missing = programs.filter((program) => !isThere(program));
   if (missing.length === 0) {
     return (title, body) => {
       describe(title, body);

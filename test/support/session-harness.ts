@@ -18,7 +18,7 @@ import type { Received } from "./feed.js";
 import type { Packet, Publish } from "./packets.js";
 import { write } from "./packets.js";
 
-const server = new ServerEncoder(hal.text);
+const server = new ServerEncoder(hal.createText());
 
 /** A packet as a line. Payloads of one character, repeated, are written `x*300`. */
 export function show(packet: Received): string {
@@ -213,7 +213,7 @@ export class Harness implements SessionHandler {
     this.options = { ...DEFAULTS, ...options };
     this.clock = clock;
     this.rx = new Uint8Array(rxCapacity);
-    this.session = new Session(this, MQTT_3_1_1, hal.text, this.rx, this.options);
+    this.session = new Session(this, MQTT_3_1_1, hal.createText(), this.rx, this.options);
     this.name("me");
   }
 

@@ -261,7 +261,7 @@ export class Link implements SessionHandler {
     this.broker = broker;
     this.clientId = clientId;
     this.options = options;
-    this.session = new Session(this, MQTT_3_1_1, hal.text, this.rx, options);
+    this.session = new Session(this, MQTT_3_1_1, hal.createText(), this.rx, options);
     const { cleanSession, keepAliveSeconds } = options;
     const rest = { will: undefined, username: undefined, password: undefined };
     this.session.setConnect({ clientId, cleanSession, keepAliveSeconds, ...rest }, 100);

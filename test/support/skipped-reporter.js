@@ -3,6 +3,9 @@ import { relative } from "node:path";
 
 const NOT_RUN = /^(.*) \(not run, for lack of: (.*)\)$/;
 
+const XS_ENGINE = "the XS engine";
+const BUILD_XS = '"npm run build:xs", which needs make and a C compiler';
+
 export default class SkippedReporter {
   constructor(globalConfig) {
     this.filtered = Boolean(globalConfig.testNamePattern);
@@ -37,8 +40,9 @@ export default class SkippedReporter {
       lines.push(`  ${line} (${count} ${count === 1 ? "test" : "tests"})`);
     }
     if (programs.size > 0) {
+      const steps = [...programs].map((program) => (program === XS_ENGINE ? BUILD_XS : `install ${program}`));
       lines.push(
-        `To run everything: install ${[...programs].join(", ")}, then "MCU_MQTT_FULL=1 npm test", which skips nothing.`,
+        `To run everything: ${steps.join(", ")}, then "MCU_MQTT_FULL=1 npm test", which skips nothing.`,
         'On Debian "bash .ci/run" does both.',
       );
     }
