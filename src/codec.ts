@@ -94,16 +94,15 @@ export interface PacketEncoder {
     topic: string,
     payload: string | Uint8Array,
   ): number;
-  subscribe(out: Uint8Array, offset: number, end: number, packetId: number, filters: Subscriptions): number;
-  unsubscribe(
+  filters(
     out: Uint8Array,
     offset: number,
     end: number,
+    type: number,
     packetId: number,
     filters: Record<string, unknown>,
   ): number;
-  ack(out: Uint8Array, offset: number, end: number, type: number, packetId: number): number;
-  empty(out: Uint8Array, offset: number, end: number, type: number): number;
+  short(out: Uint8Array, offset: number, end: number, type: number, packetId: number): number;
   filterCount(out: Uint8Array, offset: number, end: number): number;
   markDup(out: Uint8Array, offset: number): void;
 }

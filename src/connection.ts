@@ -13,7 +13,7 @@ import type { Codec, ConnectFields, Subscriptions } from "./codec.js";
 import { CONN_FAIL_DNS, CONN_FAIL_SERVER_NOT_FOUND, END_BY_APPLICATION, END_BY_PEER, NO_ROOM } from "./errors.js";
 import type { SessionHandler, SessionOptions } from "./session.js";
 import { Session } from "./session.js";
-import { SUBACK } from "./wire.js";
+import { QOS_2, SUBACK } from "./wire.js";
 
 /** What a connection is made of. */
 export interface ConnectionOptions extends SessionOptions {
@@ -76,13 +76,16 @@ const LAST_RETRY_MS = 64000;
 export class Connection implements SessionHandler, SocketHandler {
   private readonly _hal: Hal;
   private readonly _handler: ConnectionHandler;
-  private readonly _options: ConnectionOptions;
+  private readonly _maxMessageLength: number;
+  private readonly _connectTimeoutMs: number;
   private readonly _session: Session;
   private readonly _timer: Timer;
   private _isArmed = false;
   private _armedMs = 0;
   /** The platform is calling. What the application does then takes effect when that call ends. */
   private _isRunning = false;
+  /** Time of that call, or of the application's call that is under way outside of one. */
+  private _nowMs = 0;
 
   /** The socket of the attempt or session. */
   private _socket: Socket | undefined = undefined;
@@ -142,7 +145,8 @@ export class Connection implements SessionHandler, SocketHandler {
   constructor(hal: Hal, codec: Codec, text: Text, options: ConnectionOptions, handler: ConnectionHandler) {
     this._hal = hal;
     this._handler = handler;
-    this._options = options;
+    this._maxMessageLength = options.maxMessageLength;
+    this._connectTimeoutMs = options.connectTimeoutMs;
     this._rx = new Uint8Array(options.rxCapacity);
     this._session = new Session(this, codec, text, this._rx, options);
     this._timer = hal.createTimer(() => {
@@ -238,17 +242,20 @@ export class Connection implements SessionHandler, SocketHandler {
 
   onWritable(count: number): void {
     const isFirst = this._room < 0;
+    this._nowMs = this._hal.now();
     this._room = count;
-    if (isFirst) this._session.connect(this._hal.now());
+    if (isFirst) this._session.connect(this._nowMs);
     this._run();
   }
 
   onReadable(count: number): void {
+    this._nowMs = this._hal.now();
     this._readable = count;
     this._run();
   }
 
   onError(failure: SocketFailure, detail?: unknown): void {
+    this._nowMs = this._hal.now();
     this._isRunning = true;
     // What came before the end counts, a CONNACK that refuses above all. Nothing can be answered any more.
     this._isOver = true;
@@ -274,7 +281,7 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   onMessage(topic: string, flags: number, packetId: number, payloadLength: number, packetLength: number): void {
-    const limit = this._options.maxMessageLength;
+    const limit = this._maxMessageLength;
     this._topic = topic;
     this._flags = flags;
     this._packetId = packetId;
@@ -307,7 +314,7 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   private _deliver(bytes: Uint8Array, start: number, end: number): void {
-    this._session.remember();
+    if ((this._flags & QOS_2) !== 0) this._session.remember();
     this._wanted = -1;
     this._gathered = 0;
     this._handler.onMessage(this._topic, bytes, start, end, this._flags, this._packetId, this._isWhole);
@@ -316,6 +323,7 @@ export class Connection implements SessionHandler, SocketHandler {
   private _onTimer(): void {
     this._isArmed = false;
     const nowMs = this._hal.now();
+    this._nowMs = nowMs;
     if (this._socket !== undefined && this._room >= 0) {
       this._session.tick(nowMs);
     } else if (((this._deadlineMs - nowMs) | 0) <= 0) {
@@ -332,11 +340,13 @@ export class Connection implements SessionHandler, SocketHandler {
   /** Everything that may follow from an event of the platform. */
   private _run(): void {
     this._isRunning = true;
-    this._receive();
+    if (this._readable > 0 || this._rxStart < this._rxEnd) this._receive();
     this._flush();
-    this.onDone();
-    this._flush();
-    this._settle();
+    if (this._session.doneType() >= 0) {
+      this.onDone();
+      this._flush();
+    }
+    if (this._hasOutcome || this._nextTarget !== undefined) this._settle();
     this._isRunning = false;
     this._arm();
   }
@@ -344,6 +354,7 @@ export class Connection implements SessionHandler, SocketHandler {
   /** What follows from a call of the application: bytes may leave, but callbacks wait for the platform's next call. */
   private _afterCall(): void {
     if (this._isRunning) return;
+    this._nowMs = this._hal.now();
     this._flush();
     this._arm();
   }
@@ -351,24 +362,24 @@ export class Connection implements SessionHandler, SocketHandler {
   /** Reads all that has arrived, as long as its acknowledgements find room. */
   private _receive(): void {
     const session = this._session;
+    const rx = this._rx;
     while (this._socket !== undefined) {
-      if (this._rxStart < this._rxEnd) {
-        const at = session.receive(this._rx, this._rxStart, this._rxEnd, this._hal.now());
-        // The session may have ended, and with it the socket and what came from it.
-        if (this._isGone()) return;
-        this._rxStart = at;
-        if (at === this._rxEnd) continue;
-        if (this._isOver) session.forgetAcknowledgements();
-        this._flush();
-        if (session.isHeld()) return;
-      } else {
+      if (this._rxStart === this._rxEnd) {
         if (this._readable === 0) return;
         const start = session.filled() + this._gathered;
-        const count = Math.min(this._readable, this._rx.length - start);
+        const count = this._readable < rx.length - start ? this._readable : rx.length - start;
         this._readable -= count;
         this._rxStart = start;
-        this._rxEnd = start + this._socket.read(this._rx, start, start + count);
+        this._rxEnd = start + this._socket.read(rx, start, start + count);
       }
+      const at = session.receive(rx, this._rxStart, this._rxEnd, this._nowMs);
+      // The session may have ended, and with it the socket and what came from it.
+      if (this._isGone()) return;
+      this._rxStart = at;
+      if (at === this._rxEnd) continue;
+      if (this._isOver) session.forgetAcknowledgements();
+      this._flush();
+      if (session.isHeld()) return;
     }
   }
 
@@ -376,11 +387,11 @@ export class Connection implements SessionHandler, SocketHandler {
   private _flush(): void {
     const session = this._session;
     while (this._socket !== undefined && this._room > 0) {
-      const pending = session.pending();
-      if (pending === 0) break;
+      const pending = session.pending(this._room);
+      if (pending === 0) return;
       const count = pending < this._room ? pending : this._room;
       this._room = this._socket.write(session.out, session.outStart, session.outStart + count);
-      session.sent(count, this._hal.now());
+      session.sent(count, this._nowMs);
     }
   }
 
@@ -415,7 +426,7 @@ export class Connection implements SessionHandler, SocketHandler {
     this._socket = socket;
     this._target = target;
     this._isPausing = false;
-    this._deadlineMs = this._hal.now() + this._options.connectTimeoutMs;
+    this._deadlineMs = this._hal.now() + this._connectTimeoutMs;
     return true;
   }
 
@@ -486,9 +497,9 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** Sets the timer, unless it will fire early enough as it is. */
   private _arm(): void {
-    const nowMs = this._hal.now();
-    let dueMs = nowMs;
-    if (!this._hasOutcome && (this._nextTarget === undefined || this._socket !== undefined) && !this._mustTell()) {
+    const isWaiting = this._nextTarget !== undefined && this._socket === undefined;
+    let dueMs = this._nowMs;
+    if (!this._hasOutcome && !isWaiting && this._session.doneType() < 0) {
       if (this._socket !== undefined && this._room >= 0) dueMs = this._session.deadlineMs;
       else if (this._socket !== undefined || this._isPausing) dueMs = this._deadlineMs;
       else {
@@ -500,10 +511,7 @@ export class Connection implements SessionHandler, SocketHandler {
     if (this._isArmed && ((this._armedMs - dueMs) | 0) <= 0) return;
     this._isArmed = true;
     this._armedMs = dueMs;
-    this._timer.schedule(Math.max((dueMs - nowMs) | 0, 0));
-  }
-
-  private _mustTell(): boolean {
-    return this._session.doneType() >= 0;
+    const delayMs = (dueMs - this._nowMs) | 0;
+    this._timer.schedule(delayMs > 0 ? delayMs : 0);
   }
 }

@@ -10,7 +10,7 @@
  * on a negative code those bytes are undefined and nothing else has changed.
  */
 import type { Text } from "../hal/socket.js";
-import type { ConnectFields, PacketEncoder, Subscriptions } from "./codec.js";
+import type { ConnectFields, PacketEncoder } from "./codec.js";
 import { ILL_FORMED, ILL_FORMED_PAYLOAD, NO_ROOM, TOO_LONG } from "./errors.js";
 import {
   CONNECT,
@@ -21,7 +21,6 @@ import {
   PUBREL,
   RESERVED_FLAGS,
   SUBSCRIBE,
-  UNSUBSCRIBE,
 } from "./wire.js";
 
 /** Bytes of a header whose remaining length is `length`: the type, and one to four bytes of length (2.2.3). */
@@ -147,58 +146,11 @@ export class Encoder implements PacketEncoder {
     return seal(out, offset, body, at, end, (PUBLISH << 4) | flags);
   }
 
-  /** SUBSCRIBE (3.8), all filters in one packet. There must be at least one [MQTT-3.8.3-3]. */
-  subscribe(out: Uint8Array, offset: number, end: number, packetId: number, filters: Subscriptions): number {
-    return this._filters(out, offset, end, SUBSCRIBE, packetId, filters);
-  }
-
-  /** UNSUBSCRIBE (3.10) of the filters; the values do not matter. There must be at least one [MQTT-3.10.3-2]. */
-  unsubscribe(
-    out: Uint8Array,
-    offset: number,
-    end: number,
-    packetId: number,
-    filters: Record<string, unknown>,
-  ): number {
-    return this._filters(out, offset, end, UNSUBSCRIBE, packetId, filters);
-  }
-
-  /** PUBACK, PUBREC, PUBREL or PUBCOMP: four bytes (3.4 to 3.7). */
-  ack(out: Uint8Array, offset: number, end: number, type: number, packetId: number): number {
-    return this._short(out, offset, end, type, packetId);
-  }
-
-  /** PINGREQ or DISCONNECT: two bytes (3.12, 3.14). */
-  empty(out: Uint8Array, offset: number, end: number, type: number): number {
-    return this._short(out, offset, end, type, 0);
-  }
-
-  /** Count of Topic Filters in the SUBSCRIBE at `out[offset..end)`: its SUBACK has as many codes (3.9.3). */
-  filterCount(out: Uint8Array, offset: number, end: number): number {
-    let at = offset + 1;
-    while (out[at] > 127) at++;
-    at += 3;
-    let count = 0;
-    while (at < end) {
-      at += 3 + ((out[at] << 8) | out[at + 1]);
-      count++;
-    }
-    return count;
-  }
-
-  /** Sets DUP in a PUBLISH that was written to `out` at `offset` [MQTT-3.3.1-1]. */
-  markDup(out: Uint8Array, offset: number): void {
-    out[offset] |= DUP;
-  }
-
-  private _short(out: Uint8Array, offset: number, end: number, type: number, packetId: number): number {
-    const length = packetId === 0 ? 0 : 2;
-    if (offset + 2 + length > end) return NO_ROOM;
-    const at = writeHeader(out, offset, (type << 4) | (type === PUBREL ? RESERVED_FLAGS : 0), length);
-    return length === 0 ? at : writeUint16(out, at, end, packetId);
-  }
-
-  private _filters(
+  /**
+   * SUBSCRIBE (3.8) or UNSUBSCRIBE (3.10), all filters in one packet; for the latter the values do not matter. There
+   * must be at least one filter [MQTT-3.8.3-3] [MQTT-3.10.3-2].
+   */
+  filters(
     out: Uint8Array,
     offset: number,
     end: number,
@@ -217,5 +169,35 @@ export class Encoder implements PacketEncoder {
       }
     }
     return seal(out, offset, body, at, end, (type << 4) | RESERVED_FLAGS);
+  }
+
+  /**
+   * PUBACK, PUBREC, PUBREL or PUBCOMP (3.4 to 3.7), four bytes; with packet id 0 PINGREQ or DISCONNECT (3.12, 3.14),
+   * two bytes.
+   */
+  short(out: Uint8Array, offset: number, end: number, type: number, packetId: number): number {
+    const length = packetId === 0 ? 0 : 2;
+    if (offset + 2 + length > end) return NO_ROOM;
+    out[offset] = (type << 4) | (type === PUBREL ? RESERVED_FLAGS : 0);
+    out[offset + 1] = length;
+    return length === 0 ? offset + 2 : writeUint16(out, offset + 2, end, packetId);
+  }
+
+  /** Count of Topic Filters in the SUBSCRIBE at `out[offset..end)`: its SUBACK has as many codes (3.9.3). */
+  filterCount(out: Uint8Array, offset: number, end: number): number {
+    let at = offset + 1;
+    while (out[at] > 127) at++;
+    at += 3;
+    let count = 0;
+    while (at < end) {
+      at += 3 + ((out[at] << 8) | out[at + 1]);
+      count++;
+    }
+    return count;
+  }
+
+  /** Sets DUP in a PUBLISH that was written to `out` at `offset` [MQTT-3.3.1-1]. */
+  markDup(out: Uint8Array, offset: number): void {
+    out[offset] |= DUP;
   }
 }

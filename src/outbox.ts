@@ -12,6 +12,16 @@
 import type { PacketEncoder } from "./codec.js";
 import { MAX_PACKET_ID, PUBACK, PUBCOMP, PUBREC } from "./wire.js";
 
+/**
+ * An entry is four numbers of the table, since an array of its own for each would cost seven slots. The first is its
+ * packet id, shifted by ID_SHIFT, and its state; the others follow at these offsets.
+ */
+const ENTRY = 4;
+const OFFSET = 1;
+const LENGTH = 2;
+const SENT_AT_MS = 3;
+const ID_SHIFT = 6;
+
 // The state of an entry: the acknowledgement it waits for next (0: none), and two flags.
 const ACK = 15;
 /** Was sent whole, on this connection or an earlier one: to send it again is a repetition [MQTT-3.3.1-1]. */
@@ -29,13 +39,15 @@ export class Outbox {
   inflight = 0;
   /** Where in the arena the next packet is to be written: from here to its end. */
   tail = 0;
-  /** The table is a ring; `_head` is its oldest entry. Of each: packet id, state, and the three numbers below. */
-  private readonly _packetIds: Uint16Array;
-  private readonly _states: Uint8Array;
-  private readonly _offsets: Int32Array;
-  private readonly _lengths: Int32Array;
-  private readonly _sentAtMs: Int32Array;
+  /**
+   * The type of the acknowledgement that finished the oldest entry (0: it needed none), or -1 if it is not finished.
+   */
+  doneType = -1;
+  /** The table is a ring; its oldest entry is at `_head`. */
+  private readonly _table: Int32Array;
+  private readonly _tableLength: number;
   private _head = 0;
+  /** Entries before the one that is to be sent next. */
   private _next = 0;
   /** Bytes of the entry at `_next` that are sent already. */
   private _partial = 0;
@@ -53,16 +65,13 @@ export class Outbox {
    */
   constructor(capacity: number, maxOperations: number) {
     this.bytes = new Uint8Array(capacity);
-    this._packetIds = new Uint16Array(maxOperations);
-    this._states = new Uint8Array(maxOperations);
-    this._offsets = new Int32Array(maxOperations);
-    this._lengths = new Int32Array(maxOperations);
-    this._sentAtMs = new Int32Array(maxOperations);
+    this._tableLength = maxOperations * ENTRY;
+    this._table = new Int32Array(this._tableLength);
   }
 
   /** True when the table has no entry left. */
   isFull(): boolean {
-    return this.count === this._states.length;
+    return this.count * ENTRY === this._tableLength;
   }
 
   /** True when nothing waits to be sent. */
@@ -102,12 +111,13 @@ export class Outbox {
    * @param packetId from `nextPacketId`; 0 exactly if `ack` is
    */
   add(end: number, ack: number, packetId: number): void {
+    const table = this._table;
     const entry = this._entry(this.count++);
-    this._packetIds[entry] = packetId;
-    this._states[entry] = ack;
-    this._offsets[entry] = this.tail;
-    this._lengths[entry] = end - this.tail;
-    this._live += end - this.tail;
+    const tail = this.tail;
+    table[entry] = (packetId << ID_SHIFT) | ack;
+    table[entry + OFFSET] = tail;
+    table[entry + LENGTH] = end - tail;
+    this._live += end - tail;
     this.tail = end;
     if (packetId === 0) return;
     this._lastPacketId = packetId;
@@ -117,13 +127,15 @@ export class Outbox {
   /** Moves the packets together. Returns false when there was nothing to gain. */
   compact(): boolean {
     if (this._live === this.tail) return false;
+    const table = this._table;
     let to = 0;
     for (let i = 0; i < this.count; i++) {
       const entry = this._entry(i);
-      const offset = this._offsets[entry];
-      this.bytes.copyWithin(to, offset, offset + this._lengths[entry]);
-      this._offsets[entry] = to;
-      to += this._lengths[entry];
+      const offset = table[entry + OFFSET];
+      const length = table[entry + LENGTH];
+      this.bytes.copyWithin(to, offset, offset + length);
+      table[entry + OFFSET] = to;
+      to += length;
     }
     this.tail = to;
     return true;
@@ -131,49 +143,53 @@ export class Outbox {
 
   /** Where the bytes lie that `sendable` counts. */
   sendStart(): number {
-    return this._offsets[this._entry(this._next)] + this._partial;
+    return this._table[this._entry(this._next) + OFFSET] + this._partial;
   }
 
   /**
    * Count of bytes, from `sendStart()` on, that may be sent now: the rest of a packet that was begun and nothing else,
-   * or all packets that lie together and that the window lets go.
+   * or all packets that lie together and that the window lets go. There may be more behind `room` bytes.
    *
    * @param window how many entries may be waiting for an acknowledgement
    */
-  sendable(window: number): number {
-    if (this._next === this.count) return 0;
-    let inflight = this.inflight;
-    const start = this._offsets[this._entry(this._next)];
-    let end = start;
-    for (let i = this._next; i < this.count; i++) {
-      const entry = this._entry(i);
-      if (this._offsets[entry] !== end || (this._states[entry] & DONE) !== 0) break;
-      if (this._packetIds[entry] !== 0 && ++inflight > window) break;
-      end += this._lengths[entry];
-      if (this._partial > 0) break;
-    }
-    return end - start - this._partial;
+  sendable(window: number, room: number): number {
+    let index = this._next;
+    if (index === this.count) return 0;
+    const table = this._table;
+    const partial = this._partial;
+    const start = table[this._entry(index) + OFFSET] + partial;
+    let free = window - this.inflight;
+    let end = start - partial;
+    do {
+      const entry = this._entry(index++);
+      const state = table[entry];
+      if (table[entry + OFFSET] !== end || (state & DONE) !== 0) break;
+      if (state >> ID_SHIFT !== 0 && --free < 0) break;
+      end += table[entry + LENGTH];
+    } while (partial === 0 && index < this.count && end - start < room);
+    return end < start ? 0 : end - start;
   }
 
   /** `count` bytes from `sendStart()` on were sent, at `nowMs`. */
   sent(count: number, nowMs: number): void {
+    const table = this._table;
     let rest = this._partial + count;
-    this._partial = 0;
     while (rest > 0) {
       const entry = this._entry(this._next);
-      const length = this._lengths[entry];
-      if (rest < length) {
-        this._partial = rest;
-        break;
-      }
+      const length = table[entry + LENGTH];
+      if (rest < length) break;
       rest -= length;
-      this._states[entry] |= SENT;
-      this._sentAtMs[entry] = nowMs;
-      if (this._packetIds[entry] === 0) this._finish(entry, 0);
-      else this.inflight++;
       this._next++;
+      if (table[entry] >> ID_SHIFT === 0) {
+        this._finish(entry, 0);
+      } else {
+        table[entry] |= SENT;
+        table[entry + SENT_AT_MS] = nowMs;
+        this.inflight++;
+      }
       this._passDone();
     }
+    this._partial = rest;
   }
 
   /**
@@ -182,19 +198,18 @@ export class Outbox {
    * waits for PUBCOMP, and what is written there is what will be sent again; after any other it has its outcome.
    */
   acknowledge(type: number, packetId: number, keep: number, nowMs: number): number {
-    const index = this._find(packetId);
-    if (index < 0 || index >= this._next) return -1;
-    const entry = this._entry(index);
-    if ((this._states[entry] & ACK) !== type) return -1;
+    if (!this.awaits(type, packetId)) return -1;
+    const table = this._table;
+    const entry = this._entry(this._hint);
     if (type === PUBREC) {
-      this._states[entry] = PUBCOMP | SENT;
-      this._sentAtMs[entry] = nowMs;
+      table[entry] = (packetId << ID_SHIFT) | PUBCOMP | SENT;
+      table[entry + SENT_AT_MS] = nowMs;
       this._shrink(entry, keep);
     } else {
       this.inflight--;
       this._finish(entry, keep);
     }
-    return this._offsets[entry];
+    return table[entry + OFFSET];
   }
 
   /** True when an entry has this packet id. */
@@ -205,18 +220,18 @@ export class Outbox {
   /** True when `packetId` waits for the acknowledgement `type` on this connection. */
   awaits(type: number, packetId: number): boolean {
     const index = this._find(packetId);
-    return index >= 0 && index < this._next && (this._states[this._entry(index)] & ACK) === type;
+    return index >= 0 && index < this._next && (this._table[this._entry(index)] & ACK) === type;
   }
 
   /** Where the packet begins that `awaits` found. */
   packetStart(packetId: number): number {
-    return this._offsets[this._entry(this._find(packetId))];
+    return this._table[this._entry(this._find(packetId)) + OFFSET];
   }
 
   /** Where it ends. */
   packetEnd(packetId: number): number {
     const entry = this._entry(this._find(packetId));
-    return this._offsets[entry] + this._lengths[entry];
+    return this._table[entry + OFFSET] + this._table[entry + LENGTH];
   }
 
   /** Milliseconds that the entry waiting longest has been waiting for an acknowledgement; 0 when none is. */
@@ -224,29 +239,20 @@ export class Outbox {
     let longest = 0;
     for (let i = 0; i < this._next; i++) {
       const entry = this._entry(i);
-      const wait = (nowMs - this._sentAtMs[entry]) | 0;
-      if (this._packetIds[entry] !== 0 && wait > longest) longest = wait;
+      const wait = (nowMs - this._table[entry + SENT_AT_MS]) | 0;
+      if (this._table[entry] >> ID_SHIFT !== 0 && wait > longest) longest = wait;
     }
     return longest;
   }
 
-  /**
-   * The type of the acknowledgement that finished the oldest entry (0: it needed none), or -1 if it is not finished.
-   */
-  doneType(): number {
-    if (this.count === 0) return -1;
-    const state = this._states[this._head];
-    return (state & DONE) === 0 ? -1 : state & ACK;
-  }
-
   /** Where the bytes begin that `acknowledge` kept of the oldest entry. */
   doneStart(): number {
-    return this._offsets[this._head];
+    return this._table[this._head + OFFSET];
   }
 
   /** Where they end. */
   doneEnd(): number {
-    return this._offsets[this._head] + this._lengths[this._head];
+    return this._table[this._head + OFFSET] + this._table[this._head + LENGTH];
   }
 
   /** Drops the oldest entry, which is finished. */
@@ -256,6 +262,7 @@ export class Outbox {
     this.count--;
     this._next--;
     if (this._hint > 0) this._hint--;
+    this._lookDone();
   }
 
   /**
@@ -263,20 +270,17 @@ export class Outbox {
    * `keep`; everything else is dropped.
    */
   disconnect(keep: boolean): void {
+    const table = this._table;
     let kept = 0;
     for (let i = 0; i < this.count; i++) {
       const from = this._entry(i);
-      const ack = this._states[from] & ACK;
+      const ack = table[from] & ACK;
       const isPublish = ack === PUBACK || ack === PUBREC || ack === PUBCOMP;
-      if ((this._states[from] & DONE) === 0 && !(keep && isPublish)) {
+      if ((table[from] & DONE) === 0 && !(keep && isPublish)) {
         this._shrink(from, 0);
         continue;
       }
-      const to = this._entry(kept++);
-      this._packetIds[to] = this._packetIds[from];
-      this._states[to] = this._states[from];
-      this._offsets[to] = this._offsets[from];
-      this._lengths[to] = this._lengths[from];
+      table.copyWithin(this._entry(kept++), from, from + ENTRY);
     }
     this.count = kept;
     this.inflight = 0;
@@ -284,6 +288,7 @@ export class Outbox {
     this._partial = 0;
     this._next = 0;
     this._passDone();
+    this._lookDone();
   }
 
   /**
@@ -296,28 +301,28 @@ export class Outbox {
   resume(sessionPresent: boolean, encoder: PacketEncoder): void {
     for (let i = 0; i < this.count; i++) {
       const entry = this._entry(i);
-      const state = this._states[entry];
+      const state = this._table[entry] & (ACK | SENT | DONE);
       if (state === (PUBCOMP | SENT)) {
         if (!sessionPresent) this._finish(entry, 0);
       } else if ((state & (SENT | DONE)) === SENT) {
-        encoder.markDup(this.bytes, this._offsets[entry]);
+        encoder.markDup(this.bytes, this._table[entry + OFFSET]);
       }
     }
     this._passDone();
   }
 
-  /** The entry that is `index` behind the oldest. */
+  /** Where in the table the entry is that is `index` behind the oldest. */
   private _entry(index: number): number {
-    const entry = this._head + index;
-    return entry < this._states.length ? entry : entry - this._states.length;
+    const entry = this._head + index * ENTRY;
+    return entry < this._tableLength ? entry : entry - this._tableLength;
   }
 
-  /** How far behind the oldest the entry with this packet id is, or -1. */
+  /** How far behind the oldest the entry with this packet id is, or -1. Where it was found is `_hint`. */
   private _find(packetId: number): number {
     let index = this._hint;
     for (let tries = 0; tries < this.count; tries++) {
       if (index >= this.count) index = 0;
-      if (this._packetIds[this._entry(index)] === packetId) {
+      if (this._table[this._entry(index)] >> ID_SHIFT === packetId) {
         this._hint = index;
         return index;
       }
@@ -327,21 +332,30 @@ export class Outbox {
   }
 
   private _finish(entry: number, keep: number): void {
-    this._packetIds[entry] = 0;
-    this._states[entry] |= DONE;
+    const type = this._table[entry] & ACK;
+    this._table[entry] = type | DONE;
     this._shrink(entry, keep);
+    if (entry === this._head) this.doneType = type;
   }
 
   /** Releases all but the first `keep` bytes of a packet. */
   private _shrink(entry: number, keep: number): void {
-    const end = this._offsets[entry] + this._lengths[entry];
-    this._live -= this._lengths[entry] - keep;
-    this._lengths[entry] = keep;
+    const table = this._table;
+    const offset = table[entry + OFFSET];
+    const length = table[entry + LENGTH];
+    this._live -= length - keep;
+    table[entry + LENGTH] = keep;
     if (this._live === 0) this.tail = 0;
-    else if (end === this.tail) this.tail = this._offsets[entry] + keep;
+    else if (offset + length === this.tail) this.tail = offset + keep;
   }
 
   private _passDone(): void {
-    while (this._next < this.count && (this._states[this._entry(this._next)] & DONE) !== 0) this._next++;
+    while (this._next < this.count && (this._table[this._entry(this._next)] & DONE) !== 0) this._next++;
+  }
+
+  /** Another entry is the oldest. */
+  private _lookDone(): void {
+    const state = this.count === 0 ? 0 : this._table[this._head];
+    this.doneType = (state & DONE) === 0 ? -1 : state & ACK;
   }
 }

@@ -255,7 +255,7 @@ export class ServerEncoder {
 
   /** PUBACK, PUBREC, PUBREL, PUBCOMP or UNSUBACK: four bytes (3.4 to 3.7, 3.11). */
   ack(out: Uint8Array, offset: number, end: number, type: number, packetId: number): number {
-    return this._encoder.ack(out, offset, end, type, packetId);
+    return this._encoder.short(out, offset, end, type, packetId);
   }
 
   /** SUBACK (3.9): one code per Topic Filter of the SUBSCRIBE, in its order [MQTT-3.9.3-1]. */
@@ -270,7 +270,7 @@ export class ServerEncoder {
 
   /** PINGRESP: two bytes (3.13). */
   pingresp(out: Uint8Array, offset: number, end: number): number {
-    return this._encoder.empty(out, offset, end, PINGRESP);
+    return this._encoder.short(out, offset, end, PINGRESP, 0);
   }
 }
 

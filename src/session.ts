@@ -45,7 +45,9 @@ import {
   QOS_1,
   QOS_2,
   SUBACK,
+  SUBSCRIBE,
   UNSUBACK,
+  UNSUBSCRIBE,
 } from "./wire.js";
 
 /** What a session is made of. Times are in milliseconds below 2^30, capacities as in `Capacities`. */
@@ -130,24 +132,30 @@ export class Session implements DecoderHandler {
   out: Uint8Array;
   outStart = 0;
   private readonly _handler: SessionHandler;
-  private readonly _options: SessionOptions;
   private readonly _text: Text;
   private readonly _encoder: PacketEncoder;
   private readonly _decoder: StreamDecoder;
   private readonly _outbox: Outbox;
+  // Of the options.
+  private readonly _cleanSession: boolean;
   private readonly _keepAliveMs: number;
+  private readonly _maxInflight: number;
+  private readonly _ackTimeoutMs: number;
+  private readonly _drainTimeoutMs: number;
   /** CONNECT for the next connection. */
   private _connect: Uint8Array;
   /** CONNECT of this connection, of which `_connectLeft` bytes are still to be sent. */
   private _connecting: Uint8Array;
   private _connectLeft = 0;
-  /** Acknowledgements, PINGREQ and DISCONNECT to be sent: `_control[_controlStart.._controlEnd)`. */
+  /**
+   * Acknowledgements, PINGREQ and DISCONNECT to be sent: `_control[_controlStart.._controlEnd)`. From CONTROL_CAPACITY
+   * on, up to `_receivedEnd`, the packet ids of received QoS 2 messages whose PUBREL has not come, two bytes each: with
+   * an array of their own they would cost seven slots more.
+   */
   private readonly _control: Uint8Array;
   private _controlStart = 0;
   private _controlEnd = 0;
-  /** Packet ids of received QoS 2 messages whose PUBREL has not come: the first `_receivedCount`. */
-  private readonly _received: Uint16Array;
-  private _receivedCount = 0;
+  private _receivedEnd = CONTROL_CAPACITY;
   private _phase = IDLE;
   /** Bytes are being read: acknowledgements may follow. */
   private _isReceiving = false;
@@ -180,14 +188,16 @@ export class Session implements DecoderHandler {
    */
   constructor(handler: SessionHandler, codec: Codec, text: Text, scratch: Uint8Array, options: SessionOptions) {
     this._handler = handler;
-    this._options = options;
     this._text = text;
     this._encoder = codec.encoder(text);
     this._decoder = codec.decoder(this, scratch);
     this._outbox = new Outbox(options.txCapacity, options.maxOperations);
-    this._received = new Uint16Array(options.receiveMaximum);
-    this._control = new Uint8Array(CONTROL_CAPACITY);
+    this._control = new Uint8Array(CONTROL_CAPACITY + 2 * options.receiveMaximum);
+    this._cleanSession = options.cleanSession;
     this._keepAliveMs = options.keepAliveSeconds * 1000;
+    this._maxInflight = options.maxInflight;
+    this._ackTimeoutMs = options.ackTimeoutMs;
+    this._drainTimeoutMs = options.drainTimeoutMs;
     this._connect = this._connecting = this.out = new Uint8Array(0);
   }
 
@@ -227,7 +237,7 @@ export class Session implements DecoderHandler {
     if (this._phase === IDLE || this._phase >= DRAINING) return false;
     if (this._phase === UP) {
       this._phase = DRAINING;
-      this._drainedMs = nowMs + this._options.drainTimeoutMs;
+      this._drainedMs = nowMs + this._drainTimeoutMs;
       this._nowMs = nowMs;
       this._notLater(this._drainedMs);
     } else {
@@ -241,8 +251,8 @@ export class Session implements DecoderHandler {
     this._phase = IDLE;
     this._connectLeft = this._controlStart = this._controlEnd = this._pingEnd = 0;
     this._decoder.stop();
-    this._outbox.disconnect(!this._options.cleanSession);
-    if (this._options.cleanSession) this._receivedCount = 0;
+    this._outbox.disconnect(!this._cleanSession);
+    if (this._cleanSession) this._receivedEnd = CONTROL_CAPACITY;
   }
 
   /**
@@ -255,17 +265,17 @@ export class Session implements DecoderHandler {
    */
   publish(topic: string, payload: string | Uint8Array, flags: number): number {
     const ack = (flags & QOS_1) !== 0 ? PUBACK : (flags & QOS_2) !== 0 ? PUBREC : 0;
-    return this._add(ack, topic, payload, flags, undefined);
+    return this._add(ack, flags, topic, payload);
   }
 
   /** Queues a SUBSCRIBE for at least one filter, all of them valid. Returns as `publish`. */
   subscribe(filters: Subscriptions): number {
-    return this._add(SUBACK, "", "", 0, filters);
+    return this._add(SUBACK, SUBSCRIBE, filters, "");
   }
 
   /** Queues an UNSUBSCRIBE for at least one filter, all of them valid. Returns as `publish`. */
   unsubscribe(filters: Subscriptions): number {
-    return this._add(UNSUBACK, "", "", 0, filters);
+    return this._add(UNSUBACK, UNSUBSCRIBE, filters, "");
   }
 
   /**
@@ -273,7 +283,7 @@ export class Session implements DecoderHandler {
    * message at QoS 0 that was sent, or -1 if it has not ended.
    */
   doneType(): number {
-    return this._outbox.doneType();
+    return this._outbox.doneType;
   }
 
   /** The return codes in the SUBACK that ended the oldest operation; they are the caller's. */
@@ -301,11 +311,11 @@ export class Session implements DecoderHandler {
    * once bytes have left, or, if the connection has ended meanwhile, by nobody.
    */
   receive(bytes: Uint8Array, start: number, end: number, nowMs: number): number {
-    if (this._phase === IDLE || this._phase === LEAVING) return end;
-    if (this.isHeld()) return start;
-    this._nowMs = nowMs;
-    this._lastReceivedMs = nowMs;
-    if (this._phase < UP && start < end && !this._decoder.isMidPacket() && bytes[start] !== CONNACK << 4) {
+    const phase = this._phase;
+    if (phase === IDLE || phase === LEAVING) return end;
+    if (this._controlEnd > CONTROL_FULL) return start;
+    this._nowMs = this._lastReceivedMs = nowMs;
+    if (phase < UP && start < end && !this._decoder.isMidPacket() && bytes[start] !== CONNACK << 4) {
       // At once, since what begins like this may never be complete [MQTT-3.2.0-1].
       this._violation(UNEXPECTED_PACKET);
       return end;
@@ -335,27 +345,36 @@ export class Session implements DecoderHandler {
   remember(): void {
     if (this._isRemembered || this._qos !== 2) return;
     this._isRemembered = true;
-    this._received[this._receivedCount++] = this._packetId;
+    this._control[this._receivedEnd++] = this._packetId >> 8;
+    this._control[this._receivedEnd++] = this._packetId & 255;
   }
 
   /**
    * Count of bytes to be sent now, from `out[outStart]` on: whole packets, except that the first may be the rest of one
-   * that was begun.
+   * that was begun. Where they are `room` or more, there may be others behind them.
    */
-  pending(): number {
-    const left = this._connectLeft;
-    if (left > 0) return this._pend(this._connecting, this._connecting.length - left, left);
+  pending(room: number): number {
     const outbox = this._outbox;
-    const isDone = this._phase === DRAINING ? outbox.isIdle() : this._phase === FLUSHING && outbox.isSent();
-    // Not while bytes are being read: what they call for has to leave too.
-    if (isDone && !this._isReceiving) this._leave(this._nowMs);
-    if (!outbox.isMidPacket()) {
-      const count = this._controlEnd - this._controlStart;
-      if (count > 0) return this._pend(this._control, this._controlStart, count);
-      if (this._phase < UP) return 0;
+    const phase = this._phase;
+    if (this._connectLeft > 0) {
+      this.out = this._connecting;
+      this.outStart = this._connecting.length - this._connectLeft;
+      return this._connectLeft;
     }
-    const count = outbox.sendable(this._phase === FLUSHING ? MAX_PACKET_ID : this._options.maxInflight);
-    return count === 0 ? 0 : this._pend(outbox.bytes, outbox.sendStart(), count);
+    // Not while bytes are being read: what they call for has to leave too.
+    if ((phase === DRAINING || phase === FLUSHING) && !this._isReceiving) {
+      if (phase === DRAINING ? outbox.isIdle() : outbox.isSent()) this._leave(this._nowMs);
+    }
+    const controls = this._controlEnd - this._controlStart;
+    if (controls > 0 && !outbox.isMidPacket()) {
+      this.out = this._control;
+      this.outStart = this._controlStart;
+      return controls;
+    }
+    if (phase < UP || outbox.isSent()) return 0;
+    this.out = outbox.bytes;
+    this.outStart = outbox.sendStart();
+    return outbox.sendable(phase === FLUSHING ? MAX_PACKET_ID : this._maxInflight, room);
   }
 
   /** The first `count` of the bytes that `pending` counted are with the network now. */
@@ -383,8 +402,9 @@ export class Session implements DecoderHandler {
       this._outbox.sent(count, nowMs);
     }
     if (this._phase !== UP && this._phase !== DRAINING) return;
-    this._notLater(this._pingDueMs());
-    if (this._outbox.inflight > 0) this._notLater(nowMs + this._options.ackTimeoutMs);
+    // Without a ping under way, what was planned is early enough: sending only makes the next one due later.
+    if (this._isPinging) this._notLater(this._pingDueMs());
+    if (this._outbox.inflight > 0) this._notLater(nowMs + this._ackTimeoutMs);
   }
 
   /** Time has passed. Does what is due, and sets `deadlineMs`; there may be something to send then. */
@@ -413,7 +433,7 @@ export class Session implements DecoderHandler {
     if (this._phase !== AWAIT_CONNACK) return this._violation(UNEXPECTED_PACKET);
     if (returnCode !== 0) return this._end(returnCode);
     // A broker without the session begins its packet ids anew: an id would no longer mean the message it meant.
-    if (!sessionPresent) this._receivedCount = 0;
+    if (!sessionPresent) this._receivedEnd = CONTROL_CAPACITY;
     this._outbox.resume(sessionPresent, this._encoder);
     this._phase = UP;
     this._plan();
@@ -432,13 +452,19 @@ export class Session implements DecoderHandler {
   ): void {
     if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     // Nothing of a topic name that was too long is there; it is the only empty one.
-    const topic = topicStart === topicEnd ? "" : this._text.decode(bytes, topicStart, topicEnd, true);
-    if (topic === undefined || (topicStart < topicEnd && !isTopicName(topic))) return this._violation(BAD_TOPIC);
+    let topic: string | undefined = "";
+    if (topicStart < topicEnd) {
+      topic = this._text.decode(bytes, topicStart, topicEnd, true);
+      if (topic === undefined || !isTopicName(topic)) return this._violation(BAD_TOPIC);
+    }
     this._qos = (flags >> 1) & 3;
     this._packetId = packetId;
-    this._isRepeated = this._isRemembered = this._qos === 2 && this._receivedIndex(packetId) >= 0;
-    if (this._isRepeated) return;
-    if (this._qos === 2 && this._receivedCount === this._received.length) return this._refuse(END_RECEIVE_MAXIMUM);
+    this._isRepeated = false;
+    if (this._qos === 2) {
+      this._isRepeated = this._isRemembered = this._receivedIndex(packetId) > 0;
+      if (this._isRepeated) return;
+      if (this._receivedEnd === this._control.length) return this._refuse(END_RECEIVE_MAXIMUM);
+    }
     this._handler.onMessage(topic, flags, packetId, payloadLength, packetLength);
   }
 
@@ -446,7 +472,7 @@ export class Session implements DecoderHandler {
     if (this._phase < UP) return;
     if (!this._isRepeated) {
       // Before the application sees it.
-      if (owed === 0) this.remember();
+      if (owed === 0 && this._qos === 2) this.remember();
       this._handler.onPayload(bytes, start, end, owed);
     }
     if (owed === 0 && this._qos > 0) this._acknowledge(this._qos === 1 ? PUBACK : PUBREC, this._packetId);
@@ -455,14 +481,16 @@ export class Session implements DecoderHandler {
   onAck(type: number, packetId: number): void {
     if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     if (type === PUBREL) {
+      const control = this._control;
       const index = this._receivedIndex(packetId);
-      if (index >= 0) this._received[index] = this._received[--this._receivedCount];
+      // The last one takes its place.
+      if (index > 0) control.copyWithin(index, (this._receivedEnd -= 2), this._receivedEnd + 2);
       // Also for an id that is not known: the broker may have missed the first PUBCOMP.
       this._acknowledge(PUBCOMP, packetId);
     } else if (type === PUBREC) {
       const outbox = this._outbox;
       const offset = outbox.acknowledge(PUBREC, packetId, PUBREL_LENGTH, this._nowMs);
-      if (offset >= 0) this._encoder.ack(outbox.bytes, offset, offset + PUBREL_LENGTH, PUBREL, packetId);
+      if (offset >= 0) this._encoder.short(outbox.bytes, offset, offset + PUBREL_LENGTH, PUBREL, packetId);
       // Also for an id that is not known, so that the broker can forget it [MQTT-4.3.3-1]; but not for a message that
       // is still to be sent: behind PUBREL the broker would take it for another one.
       if (!outbox.knows(packetId) || outbox.awaits(PUBCOMP, packetId)) this._acknowledge(PUBREL, packetId);
@@ -489,54 +517,39 @@ export class Session implements DecoderHandler {
     if (this._pingEnd === 0) this._isPinging = false;
   }
 
-  /** Encodes an operation at the end of the outbox and adds it. */
-  private _add(
-    ack: number,
-    topic: string,
-    payload: string | Uint8Array,
-    flags: number,
-    filters: Subscriptions | undefined,
-  ): number {
+  /**
+   * Adds an operation to the outbox: a topic and its payload, `kind` being the flags, or filters, `kind` being the
+   * type of the packet.
+   */
+  private _add(ack: number, kind: number, subject: string | Subscriptions, payload: string | Uint8Array): number {
     const outbox = this._outbox;
     if (this._phase !== UP || outbox.isFull()) return NO_ROOM;
-    const packetId = ack === 0 ? 0 : outbox.nextPacketId();
-    if (ack !== 0 && packetId === 0) return NO_ROOM;
-    let end = this._encode(ack, packetId, topic, payload, flags, filters);
-    if (end === NO_ROOM && outbox.compact()) end = this._encode(ack, packetId, topic, payload, flags, filters);
+    let packetId = 0;
+    if (ack !== 0) {
+      packetId = outbox.nextPacketId();
+      if (packetId === 0) return NO_ROOM;
+    }
+    const bytes = outbox.bytes;
+    let end;
+    do {
+      end = typeof subject === "string"
+        ? this._encoder.publish(bytes, outbox.tail, bytes.length, kind, packetId, subject, payload)
+        : this._encoder.filters(bytes, outbox.tail, bytes.length, kind, packetId, subject);
+    } while (end === NO_ROOM && outbox.compact());
     if (end < 0) return end;
     outbox.add(end, ack, packetId);
     return packetId;
   }
 
-  private _encode(
-    ack: number,
-    packetId: number,
-    topic: string,
-    payload: string | Uint8Array,
-    flags: number,
-    filters: Subscriptions | undefined,
-  ): number {
-    const bytes = this._outbox.bytes;
-    const tail = this._outbox.tail;
-    if (filters === undefined) {
-      return this._encoder.publish(bytes, tail, bytes.length, flags, packetId, topic, payload);
-    }
-    return ack === SUBACK
-      ? this._encoder.subscribe(bytes, tail, bytes.length, packetId, filters)
-      : this._encoder.unsubscribe(bytes, tail, bytes.length, packetId, filters);
-  }
-
-  private _pend(out: Uint8Array, start: number, count: number): number {
-    this.out = out;
-    this.outStart = start;
-    return count;
-  }
-
   /** Queues PUBACK, PUBREC, PUBREL or PUBCOMP, unless the connection ended meanwhile. */
   private _acknowledge(type: number, packetId: number): void {
     if (this._phase < UP || this._phase === LEAVING) return;
-    this._controlEnd = this._encoder.ack(this._control, this._controlEnd, CONTROL_CAPACITY, type, packetId);
+    this._push(type, packetId);
     if (this.isHeld()) this._decoder.stop();
+  }
+
+  private _push(type: number, packetId: number): void {
+    this._controlEnd = this._encoder.short(this._control, this._controlEnd, CONTROL_CAPACITY, type, packetId);
   }
 
   /**
@@ -556,7 +569,7 @@ export class Session implements DecoderHandler {
   private _leave(nowMs: number): void {
     this._phase = LEAVING;
     this._endReason = END_BY_APPLICATION;
-    this._controlEnd = this._encoder.empty(this._control, this._controlEnd, CONTROL_CAPACITY, DISCONNECT);
+    this._push(DISCONNECT, 0);
     this._step(nowMs, FLUSH_MS);
   }
 
@@ -574,11 +587,11 @@ export class Session implements DecoderHandler {
     if (!this._isPinging && !isAfter(this._pingDueMs(), nowMs)) {
       this._isPinging = true;
       this._pingDeadlineMs = nowMs + keepAliveMs;
-      this._controlEnd = this._encoder.empty(this._control, this._controlEnd, CONTROL_CAPACITY, PINGREQ);
+      this._push(PINGREQ, 0);
       this._pingEnd = this._controlEnd;
     }
     if (this._isPinging && !isAfter(this._pingDeadlineMs, nowMs)) return this._end(END_PINGRESP_OVERDUE);
-    if (this._outbox.longestWait(nowMs) >= this._options.ackTimeoutMs) return this._end(END_ACK_OVERDUE);
+    if (this._outbox.longestWait(nowMs) >= this._ackTimeoutMs) return this._end(END_ACK_OVERDUE);
     this._plan();
   }
 
@@ -600,7 +613,7 @@ export class Session implements DecoderHandler {
     if (isAfter(pingDueMs, nowMs)) this._notLater(pingDueMs);
     if (this._phase === DRAINING) this._notLater(this._drainedMs);
     if (this._outbox.inflight > 0) {
-      this._notLater(nowMs + this._options.ackTimeoutMs - this._outbox.longestWait(nowMs));
+      this._notLater(nowMs + this._ackTimeoutMs - this._outbox.longestWait(nowMs));
     }
   }
 
@@ -624,11 +637,13 @@ export class Session implements DecoderHandler {
     this._handler.onEnd(reason);
   }
 
+  /** Where in `_control` a received packet id stands, or 0. */
   private _receivedIndex(packetId: number): number {
-    for (let i = 0; i < this._receivedCount; i++) {
-      if (this._received[i] === packetId) return i;
+    const control = this._control;
+    for (let at = CONTROL_CAPACITY; at < this._receivedEnd; at += 2) {
+      if (((control[at] << 8) | control[at + 1]) === packetId) return at;
     }
-    return -1;
+    return 0;
   }
 }
 

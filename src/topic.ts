@@ -5,7 +5,7 @@
 
 /** True for a Topic Name: not empty, no wildcard, no U+0000 [MQTT-4.7.3-1] [MQTT-3.3.2-2] [MQTT-4.7.3-2]. */
 export function isTopicName(topic: string): boolean {
-  return topic.length > 0 && topic.indexOf("+") < 0 && topic.indexOf("#") < 0 && topic.indexOf("\0") < 0;
+  return topic !== "" && topic.indexOf("+") < 0 && topic.indexOf("#") < 0 && topic.indexOf("\0") < 0;
 }
 
 /**

@@ -3,7 +3,18 @@ import hal from "../hal/node.js";
 import type { ConnectFields } from "../src/codec.js";
 import { Encoder, headerLength, seal, writeHeader } from "../src/encoder.js";
 import { ILL_FORMED, ILL_FORMED_PAYLOAD, NO_ROOM, TOO_LONG } from "../src/errors.js";
-import { DISCONNECT, PINGREQ, PUBACK, PUBCOMP, PUBREC, PUBREL, QOS_1, QOS_2 } from "../src/wire.js";
+import {
+  DISCONNECT,
+  PINGREQ,
+  PUBACK,
+  PUBCOMP,
+  PUBREC,
+  PUBREL,
+  QOS_1,
+  QOS_2,
+  SUBSCRIBE,
+  UNSUBSCRIBE,
+} from "../src/wire.js";
 import { POISON, hex, wire } from "./support/bytes.js";
 import { EDGES, LONGEST, encoderSuite, written } from "./support/codec-suites.js";
 import { field, framed, remainingLength, uint16 } from "./support/packets.js";
@@ -29,17 +40,15 @@ function publish(topic: string, payload: string | Uint8Array, room = 200000, fla
 }
 
 function subscribe(filters: Record<string, number>, room = 200000): string | number {
-  return written(3, room, (out, offset, end) => encoder.subscribe(out, offset, end, 1, filters));
+  return written(3, room, (out, offset, end) => encoder.filters(out, offset, end, SUBSCRIBE, 1, filters));
 }
 
 function unsubscribe(filters: Record<string, unknown>, room = 200000): string | number {
-  return written(3, room, (out, offset, end) => encoder.unsubscribe(out, offset, end, 1, filters));
+  return written(3, room, (out, offset, end) => encoder.filters(out, offset, end, UNSUBSCRIBE, 1, filters));
 }
 
-function short(method: "ack" | "empty", type: number, packetId = 0): string | number {
-  return written(3, 9, (out, offset, end) =>
-    method === "ack" ? encoder.ack(out, offset, end, type, packetId) : encoder.empty(out, offset, end, type),
-  );
+function short(type: number, packetId = 0): string | number {
+  return written(3, 9, (out, offset, end) => encoder.short(out, offset, end, type, packetId));
 }
 
 describe("Encoder", () => {
@@ -96,19 +105,19 @@ describe("Encoder", () => {
 
   describe("flags that are prescribed [MQTT-2.2.2-1]", () => {
     it("are 0010 of PUBREL [MQTT-3.6.1-1], SUBSCRIBE [MQTT-3.8.1-1] and UNSUBSCRIBE [MQTT-3.10.1-1]", () => {
-      expect(short("ack", PUBREL, 1)).toBe("62020001");
+      expect(short(PUBREL, 1)).toBe("62020001");
       expect(subscribe({ a: 0 })).toMatch(/^82/);
       expect(unsubscribe({ a: 0 })).toMatch(/^a2/);
     });
 
     it("are 0000 of the others", () => {
       expect(connect({})).toMatch(/^10/);
-      expect([PUBACK, PUBREC, PUBCOMP].map((type) => short("ack", type, 1))).toEqual([
+      expect([PUBACK, PUBREC, PUBCOMP].map((type) => short(type, 1))).toEqual([
         "40020001",
         "50020001",
         "70020001",
       ]);
-      expect([PINGREQ, DISCONNECT].map((type) => short("empty", type))).toEqual(["c000", "e000"]);
+      expect([PINGREQ, DISCONNECT].map((type) => short(type))).toEqual(["c000", "e000"]);
     });
   });
 
@@ -117,7 +126,7 @@ describe("Encoder", () => {
       const filters: Record<string, number> = {};
       for (let i = 0; i < count; i++) filters[`filter/é/${i}`] = i % 3;
       const out = new Uint8Array(100000);
-      const end = encoder.subscribe(out, 5, out.length, 1, filters);
+      const end = encoder.filters(out, 5, out.length, SUBSCRIBE, 1, filters);
       expect(encoder.filterCount(out, 5, end)).toBe(count);
     });
   });

@@ -31,14 +31,14 @@ function awaiting(): Harness {
 describe("Session, connecting", () => {
   it("sends CONNECT first [MQTT-3.1.0-1], and nothing behind it before CONNACK", () => {
     const h = new Harness();
-    expect(h.session.pending()).toBe(0);
+    expect(h.session.pending(Infinity)).toBe(0);
     h.connect();
     expect(h.flush()).toEqual(["CONNECT me"]);
-    expect(h.session.pending()).toBe(0);
+    expect(h.session.pending(Infinity)).toBe(0);
     expect(h.session.publish("t", "x", 0)).toBe(NO_ROOM);
     expect(h.session.subscribe({ t: 0 })).toBe(NO_ROOM);
     expect(h.session.unsubscribe({ t: 0 })).toBe(NO_ROOM);
-    expect(h.session.pending()).toBe(0);
+    expect(h.session.pending(Infinity)).toBe(0);
     expect(h.session.isUp()).toBe(false);
   });
 
@@ -49,7 +49,7 @@ describe("Session, connecting", () => {
     h.lose();
     h.connect();
     expect(h.flush()).toEqual(["CONNECT me"]);
-    expect(h.session.pending()).toBe(0);
+    expect(h.session.pending(Infinity)).toBe(0);
   });
 
   it("sends CONNECT once in a connection [MQTT-3.1.0-2], however small the pieces are that leave", () => {
@@ -138,7 +138,7 @@ describe("Session, connecting", () => {
       expect(h.events).toEqual([]);
       h.advance(1, { isStuck: true });
       expect(h.events).toEqual([`end ${CONN_FAIL_TIMEOUT_SENDING}`]);
-      expect(h.session.pending()).toBe(0);
+      expect(h.session.pending(Infinity)).toBe(0);
     });
 
     it("fails with -2 when no CONNACK came within 5 s after CONNECT", () => {
@@ -189,7 +189,7 @@ describe("Session, connecting", () => {
     h.receive(`CONNACK ${code}`, "PUBLISH q0 t=x");
     expect(h.events).toEqual([`end ${code}`]);
     expect(h.session.isUp()).toBe(false);
-    expect(h.session.pending()).toBe(0);
+    expect(h.session.pending(Infinity)).toBe(0);
   });
 
   describe("fails with -4 when the first packet is not a CONNACK [MQTT-3.2.0-1]:", () => {
@@ -207,7 +207,7 @@ describe("Session, connecting", () => {
       const h = awaiting();
       h.receive(line, "CONNACK");
       expect(h.events).toEqual([`end ${CONN_FAIL_NOT_A_CONNACK_MSG}`]);
-      expect(h.session.pending()).toBe(0);
+      expect(h.session.pending(Infinity)).toBe(0);
     });
 
     it.each([
@@ -269,7 +269,7 @@ describe("Session, connecting", () => {
         h.feed(wire("30 04 0001 't' 'x'"));
         expect(h.events).toEqual([`end ${code}`]);
         expect(h.session.isUp()).toBe(false);
-        expect(h.session.pending()).toBe(0);
+        expect(h.session.pending(Infinity)).toBe(0);
       }
     });
 
@@ -277,7 +277,7 @@ describe("Session, connecting", () => {
       const h = Harness.up();
       h.receive("PUBLISH q1 #1 t=x", "CONNACK", "PUBLISH q0 t=y");
       expect(h.events).toEqual(["message q1 #1 t=x", `end ${UNEXPECTED_PACKET}`]);
-      expect(h.session.pending()).toBe(0);
+      expect(h.session.pending(Infinity)).toBe(0);
     });
   });
 
@@ -289,7 +289,7 @@ describe("Session, connecting", () => {
     expect(h.session.receive(wire("30 03 0001 't'"), 0, 5, h.now())).toBe(5);
     h.elapsedMs += 1000000;
     h.tick();
-    expect(h.session.pending()).toBe(0);
+    expect(h.session.pending(Infinity)).toBe(0);
     expect(h.session.disconnect(h.now())).toBe(false);
     expect(h.session.isHeld()).toBe(false);
     h.session.lost();
@@ -366,7 +366,7 @@ describe("Session.lost", () => {
       if (sent >= 16) h.session.publish("t", "x", 0);
       h.flush(sent - 16);
       h.lose();
-      expect(h.session.pending()).toBe(0);
+      expect(h.session.pending(Infinity)).toBe(0);
       expect(h.session.isHeld()).toBe(false);
     }
     expect(h.events).not.toContain(`end ${END_BY_APPLICATION}`);

@@ -7,14 +7,14 @@ describe("Session, what leaves together", () => {
   it("are all acknowledgements that are due", () => {
     const h = Harness.up();
     h.receive("PUBLISH q1 #1 t=x", "PUBLISH q2 #2 t=x", "PUBREL #2", "PUBREC #9");
-    expect(h.session.pending()).toBe(16);
+    expect(h.session.pending(Infinity)).toBe(16);
     expect(h.flush()).toEqual(["PUBACK #1", "PUBREC #2", "PUBCOMP #2", "PUBREL #9"]);
   });
 
   it("are all operations that the window lets go", () => {
     const h = Harness.up({ maxInflight: 2 });
     for (let i = 0; i < 4; i++) h.session.publish("t", "x", i === 0 ? 0 : QOS_1);
-    expect(h.session.pending()).toBe(6 + 8 + 8);
+    expect(h.session.pending(Infinity)).toBe(6 + 8 + 8);
   });
 
   it("are whole packets, but for the rest of one that was begun, which leaves alone", () => {
@@ -22,9 +22,9 @@ describe("Session, what leaves together", () => {
     h.session.publish("t", "1", QOS_1);
     h.session.publish("t", "2", QOS_1);
     h.flush(5);
-    expect(h.session.pending()).toBe(3);
+    expect(h.session.pending(Infinity)).toBe(3);
     h.flush(3);
-    expect(h.session.pending()).toBe(8);
+    expect(h.session.pending(Infinity)).toBe(8);
   });
 });
 
@@ -36,7 +36,7 @@ describe("Session, a packet that was begun", () => {
       let round = 0;
       const lines: string[] = [];
       for (let i = 1; i <= 3; i++) h.session.publish("t", "x".repeat(10 * i), QOS_2);
-      for (; h.session.pending() > 0 || round < 30; round++) {
+      for (; h.session.pending(Infinity) > 0 || round < 30; round++) {
         lines.push(...h.flush(piece));
         if (round % 5 === 0 && round < 30) h.receive(`PUBLISH q1 #${round + 1} t=x`);
         if (round % 7 === 0 && round < 30) h.session.publish("t", "y", 0);
@@ -116,7 +116,7 @@ describe("Session, acknowledgements that cannot leave", () => {
     const lines = Array.from({ length: 100 }, (_, i) => `PUBLISH q2 #${(i % 16) + 1} t=x`);
     h.receive(...lines.flatMap((line, i) => [line, `PUBREL #${(i % 16) + 1}`]));
     const sent: string[] = [];
-    while (h.session.pending() > 0) sent.push(...h.flush(1));
+    while (h.session.pending(Infinity) > 0) sent.push(...h.flush(1));
     expect(sent).toHaveLength(200);
     expect(h.events).toHaveLength(100);
   });
@@ -128,7 +128,7 @@ describe("Session, acknowledgements that cannot leave", () => {
       h.flush();
       for (let i = 0; i < 200; i++) {
         h.receive(...Array<string>(10).fill(line));
-        if (h.isConnected) expect(h.session.pending()).toBeLessThanOrEqual(64);
+        if (h.isConnected) expect(h.session.pending(Infinity)).toBeLessThanOrEqual(64);
         h.advance(1000, { isStuck: true });
       }
       expect(h.events[h.events.length - 1]).toBe(`end ${END_PINGRESP_OVERDUE}`);
@@ -178,9 +178,9 @@ describe("Session.disconnect", () => {
     h.receive("PUBLISH q1 #1 t=x", "PUBREC #1", "PUBREL #1");
     expect(h.session.publish("t", "x", 0)).toBe(NO_ROOM);
     expect(h.session.subscribe({ t: 0 })).toBe(NO_ROOM);
-    expect(h.session.pending()).toBe(1);
+    expect(h.session.pending(Infinity)).toBe(1);
     expect(h.flush()).toEqual(["DISCONNECT"]);
-    expect(h.session.pending()).toBe(0);
+    expect(h.session.pending(Infinity)).toBe(0);
     expect(h.events).toEqual([`end ${END_BY_APPLICATION}`]);
   });
 
@@ -190,7 +190,7 @@ describe("Session.disconnect", () => {
     h.open();
     expect(h.session.disconnect(h.now())).toBe(true);
     expect(h.session.disconnect(h.now())).toBe(false);
-    h.session.pending();
+    h.session.pending(Infinity);
     expect(h.session.disconnect(h.now())).toBe(false);
     h.flush();
     expect(h.session.disconnect(h.now())).toBe(false);
@@ -239,11 +239,11 @@ describe("Session.disconnect", () => {
     h.session.subscribe({ t: 0 });
     h.flush();
     h.session.disconnect(h.now());
-    expect(h.session.pending()).toBe(0);
+    expect(h.session.pending(Infinity)).toBe(0);
     h.receive("PUBACK #1", "PUBLISH q2 #5 t=x", "PUBREL #5", "PUBREC #2");
     expect(h.flush()).toEqual(["PUBREC #5", "PUBCOMP #5", "PUBREL #2"]);
     h.receive("PUBCOMP #2");
-    expect(h.session.pending()).toBe(0);
+    expect(h.session.pending(Infinity)).toBe(0);
     h.receive("SUBACK #3 0");
     expect(h.flush()).toEqual(["DISCONNECT"]);
     expect(h.events).toEqual([
@@ -274,7 +274,7 @@ describe("Session.disconnect", () => {
       expect(h.events).toEqual([]);
       h.advance(1, { isStuck: true });
       expect(h.events).toEqual([`end ${END_BY_APPLICATION}`]);
-      expect(h.session.pending()).toBe(0);
+      expect(h.session.pending(Infinity)).toBe(0);
     });
 
     it("gives DISCONNECT 5 s to leave, from when it was its turn", () => {

@@ -45,7 +45,7 @@ describe("Session, receiving at QoS 1", () => {
   it("delivers, then sends PUBACK with the same packet id [MQTT-4.3.2-2] [MQTT-3.3.4-1] [MQTT-2.3.1-6]", () => {
     const h = Harness.up();
     let isPending = true;
-    h.whenMessage = () => (isPending = h.session.pending() > 0);
+    h.whenMessage = () => (isPending = h.session.pending(Infinity) > 0);
     h.receive("PUBLISH q1 #7 t=x");
     expect(isPending).toBe(false);
     expect(h.events).toEqual(["message q1 #7 t=x"]);
@@ -128,7 +128,7 @@ describe("Session, receiving at QoS 2", () => {
   it("delivers, sends PUBREC, answers PUBREL with PUBCOMP [MQTT-4.3.3-2] [MQTT-3.3.4-1] [MQTT-2.3.1-6]", () => {
     const h = Harness.up();
     let isPending = true;
-    h.whenMessage = () => (isPending = h.session.pending() > 0);
+    h.whenMessage = () => (isPending = h.session.pending(Infinity) > 0);
     h.receive("PUBLISH q2 #7 t=x");
     expect(isPending).toBe(false);
     expect(h.events).toEqual(["message q2 #7 t=x"]);

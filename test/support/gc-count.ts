@@ -42,8 +42,8 @@ const workloads: Record<string, () => Workload> = {
     return repeat((i) => {
       const packetId = (i % 65535) + 1;
       let at = encoder.publish(out, 0, out.length, QOS_1, packetId, "fenêtre/température", payload);
-      at = encoder.ack(out, at, out.length, PUBACK, packetId);
-      encoder.empty(out, at, out.length, PINGREQ);
+      at = encoder.short(out, at, out.length, PUBACK, packetId);
+      encoder.short(out, at, out.length, PINGREQ, 0);
     });
   },
   receivingAtQos0: () => receive("30 10 0009 'sensor/22' '21.50'"),
@@ -121,7 +121,7 @@ function openSession(): Session {
 /** Everything that is to be sent leaves. Returns how many bytes that were. */
 function flush(session: Session, nowMs: number): number {
   let count = 0;
-  for (let pending = session.pending(); pending > 0; pending = session.pending()) {
+  for (let pending = session.pending(Infinity); pending > 0; pending = session.pending(Infinity)) {
     session.sent(pending, nowMs);
     count += pending;
   }

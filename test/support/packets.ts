@@ -2,7 +2,7 @@
  * Packets as plain objects: the meaning in the vectors, what generators make, and what a recorder puts together from a
  * decoder's calls. Binary fields are strings with one character, U+0000 to U+00FF, per byte.
  */
-import type { ServerEncoder } from "../../src/server-codec.js";
+import { ServerEncoder } from "../../src/server-codec.js";
 import type { Encoder } from "../../src/encoder.js";
 import type { ConnectFields } from "../../src/codec.js";
 import {
@@ -148,20 +148,22 @@ export function write(
       );
     }
     case "SUBSCRIBE":
-      return client.subscribe(out, offset, end, packet.packetId, Object.fromEntries(packet.filters));
+      return client.filters(out, offset, end, TYPES[packet.type], packet.packetId, Object.fromEntries(packet.filters));
     case "UNSUBSCRIBE": {
       const filters = Object.fromEntries(packet.filters.map((filter) => [filter, undefined]));
-      return client.unsubscribe(out, offset, end, packet.packetId, filters);
+      return client.filters(out, offset, end, TYPES[packet.type], packet.packetId, filters);
     }
     case "SUBACK":
       return server.suback(out, offset, end, packet.packetId, packet.returnCodes);
     case "PINGREQ":
     case "DISCONNECT":
-      return client.empty(out, offset, end, TYPES[packet.type]);
+      return client.short(out, offset, end, TYPES[packet.type], 0);
     case "PINGRESP":
       return server.pingresp(out, offset, end);
     default:
-      return encoder.ack(out, offset, end, TYPES[packet.type], packet.packetId);
+      return encoder instanceof ServerEncoder
+        ? encoder.ack(out, offset, end, TYPES[packet.type], packet.packetId)
+        : encoder.short(out, offset, end, TYPES[packet.type], packet.packetId);
   }
 }
 

@@ -271,7 +271,7 @@ export class Harness implements SessionHandler {
     const lines: string[] = [];
     let left = room;
     while (left > 0 && this.isConnected) {
-      const pending = session.pending();
+      const pending = session.pending(Infinity);
       if (pending === 0) break;
       const { out, outStart } = session;
       if (!(pending > 0 && outStart >= 0 && outStart + pending <= out.length)) {
@@ -295,7 +295,7 @@ export class Harness implements SessionHandler {
   /** Lets everything leave byte by byte, and returns how many they were. */
   flushBytes(): number {
     let count = 0;
-    for (; this.session.pending() > 0; count++) this.flush(1);
+    for (; this.session.pending(Infinity) > 0; count++) this.flush(1);
     return count;
   }
 

@@ -303,7 +303,7 @@ export class Link implements SessionHandler {
     const { session } = this;
     let hasMoved = false;
     for (let left = room; left > 0 && this.connection !== undefined;) {
-      const count = Math.min(session.pending(), left);
+      const count = Math.min(session.pending(Infinity), left);
       if (count === 0) break;
       const bytes = session.out.slice(session.outStart, session.outStart + count);
       this.toBroker = join(this.toBroker, bytes);
