@@ -33,6 +33,7 @@ import {
   QOS_1,
   QOS_2,
   RESERVED_FLAGS,
+  RETAIN,
   SUBACK,
   SUBSCRIBE,
   SUBSCRIPTION_FAILURE,
@@ -41,12 +42,15 @@ import {
 } from "./wire.js";
 
 const AWAIT_TYPE = 0;
-const AWAIT_LENGTH = 1;
+const AWAIT_PAYLOAD = 1;
+const AWAIT_LENGTH = 2;
 /** A whole packet, or of a PUBLISH what precedes the payload. */
-const AWAIT_BODY = 2;
-const AWAIT_PAYLOAD = 3;
+const AWAIT_BODY = 3;
 /** A topic name that is longer than the scratch area passes by. */
 const SKIP_TOPIC = 4;
+
+/** Bytes of a PUBLISH at QoS 0 that has a byte of topic name and one of payload. */
+const SHORTEST_MESSAGE = 6;
 
 /** Finds packets in a stream; who extends it says which there are. */
 export abstract class Framer implements StreamDecoder {
@@ -68,10 +72,8 @@ export abstract class Framer implements StreamDecoder {
   private _needsTopicLength = false;
   /** Bytes to be passed over in SKIP_TOPIC. */
   private _skip = 0;
-  /** How far `push` is to read; 0 to stop it. */
+  /** How far `push` is to read; 0 to stop it; below 0 the code that every call of it returns. */
   private _end = 0;
-  /** 0, or the code that every call of `push` returns. */
-  protected _error = 0;
 
   /**
    * @param messages gets the messages
@@ -88,35 +90,54 @@ export abstract class Framer implements StreamDecoder {
   }
 
   stop(): void {
-    this._end = 0;
+    if (this._end > 0) this._end = 0;
   }
 
   reset(): void {
     this._state = AWAIT_TYPE;
-    this._error = 0;
     this._end = 0;
     this.filled = 0;
   }
 
   push(bytes: Uint8Array, start: number, end: number): number {
+    if (this._end < 0) return this._end;
     let at = start;
     this._end = end;
-    while (at < this._end && this._error === 0) {
+    while (at < this._end) {
       switch (this._state) {
-        case AWAIT_TYPE:
-          this._first = bytes[at++];
+        case AWAIT_TYPE: {
+          const first = bytes[at];
+          if ((first & ~RETAIN) === PUBLISH << 4 && end - at >= SHORTEST_MESSAGE) {
+            const topicEnd = this._publishAtOnce(bytes, at, end);
+            if (topicEnd > 0) {
+              at = topicEnd;
+              break;
+            }
+          }
+          at++;
+          this._first = first;
           this._owed = 0;
           this._shift = 0;
           this._packetLength = 1;
           this._state = AWAIT_LENGTH;
           break;
+        }
+        case AWAIT_PAYLOAD: {
+          const owed = this._owed;
+          const part = end - at < owed ? end - at : owed;
+          at += part;
+          this._owed = owed - part;
+          if (part === owed) this._state = AWAIT_TYPE;
+          this._messages.onPayload(bytes, at - part, at, owed - part);
+          break;
+        }
         case AWAIT_LENGTH: {
           const byte = bytes[at++];
           this._owed |= (byte & 127) << this._shift;
           this._shift += 7;
           this._packetLength++;
           if (byte < 128) this._begin();
-          else if (this._shift === 28) this._error = BAD_REMAINING_LENGTH;
+          else if (this._shift === 28) this._end = BAD_REMAINING_LENGTH;
           break;
         }
         case AWAIT_BODY:
@@ -138,14 +159,6 @@ export abstract class Framer implements StreamDecoder {
             }
           }
           break;
-        case AWAIT_PAYLOAD: {
-          const part = end - at < this._owed ? end - at : this._owed;
-          at += part;
-          this._owed -= part;
-          if (this._owed === 0) this._state = AWAIT_TYPE;
-          this._messages.onPayload(bytes, at - part, at, this._owed);
-          break;
-        }
         default: {
           const part = end - at < this._skip ? end - at : this._skip;
           at += part;
@@ -157,7 +170,12 @@ export abstract class Framer implements StreamDecoder {
         }
       }
     }
-    return this._error === 0 ? at : this._error;
+    return this._end < 0 ? this._end : at;
+  }
+
+  /** The stream cannot be read on. */
+  protected _fail(code: number): void {
+    this._end = code;
   }
 
   /**
@@ -169,19 +187,40 @@ export abstract class Framer implements StreamDecoder {
   /** A packet other than PUBLISH is complete: `bytes[start..end)` is all behind its header. Returns 0 or an error. */
   protected abstract _packet(first: number, bytes: Uint8Array, start: number, end: number): number;
 
+  /**
+   * The short cut of the usual packet, a PUBLISH at QoS 0 whose header and topic name lie in one chunk, and which has a
+   * payload and less than 16 KB. Returns the end of the topic name, or 0 for any other, of which nothing was read then.
+   */
+  private _publishAtOnce(bytes: Uint8Array, start: number, end: number): number {
+    let body = start + 2;
+    let length = bytes[start + 1];
+    // With a third byte of length the sum is above the limit.
+    if (length > 127) length += (bytes[body++] - 1) << 7;
+    const topicStart = body + 2;
+    const topicEnd = topicStart + ((bytes[body] << 8) | bytes[body + 1]);
+    const owed = body + length - topicEnd;
+    if (topicEnd > end || topicEnd === topicStart || owed <= 0 || length >= 16384) return 0;
+    if (topicEnd - body > this._scratch.length) return 0;
+    this._owed = owed;
+    this._state = AWAIT_PAYLOAD;
+    this._messages.onPublish(bytes[start] & RETAIN, 0, bytes, topicStart, topicEnd, owed, body + length - start);
+    return topicEnd;
+  }
+
   /** The header is complete. */
   private _begin(): void {
     const first = this._first;
     const length = this._owed;
     const isPublish = first >> 4 === PUBLISH;
+    const need = isPublish ? 2 : length;
+    let error = checkFlags(first);
+    if (error === 0) error = this._accepts(first, length, this._scratch.length);
+    if (error === 0 && length < need) error = BAD_LENGTH;
+    if (error !== 0) return this._fail(error);
     this._packetLength += length;
-    this._error = checkFlags(first);
-    if (this._error === 0) this._error = this._accepts(first, length, this._scratch.length);
-    if (this._error !== 0) return;
-    this._need = isPublish ? 2 : length;
+    this._need = need;
     this._needsTopicLength = isPublish;
-    if (length < this._need) this._error = BAD_LENGTH;
-    else if (length === 0) this._body(this._scratch, 0, 0);
+    if (length === 0) this._body(this._scratch, 0, 0);
     else this._state = AWAIT_BODY;
   }
 
@@ -193,8 +232,8 @@ export abstract class Framer implements StreamDecoder {
     this._needsTopicLength = false;
     this._need = need;
     this._owed -= need;
-    if (topicLength === 0) this._error = BAD_TOPIC;
-    else if (this._owed < 0) this._error = BAD_LENGTH;
+    if (topicLength === 0) this._fail(BAD_TOPIC);
+    else if (this._owed < 0) this._fail(BAD_LENGTH);
     else if (need > this._scratch.length) {
       this._skip = 2 + topicLength - this.filled;
       this._need = idLength;
@@ -208,16 +247,14 @@ export abstract class Framer implements StreamDecoder {
     const first = this._first;
     if (first >> 4 !== PUBLISH) {
       this._state = AWAIT_TYPE;
-      this._error = this._packet(first, bytes, start, end);
+      const error = this._packet(first, bytes, start, end);
+      if (error !== 0) this._fail(error);
       return;
     }
     const hasId = (first & (QOS_1 | QOS_2)) !== 0;
     const topicEnd = hasId ? end - 2 : end;
     const packetId = hasId ? (bytes[topicEnd] << 8) | bytes[topicEnd + 1] : 0;
-    if (hasId && packetId === 0) {
-      this._error = BAD_PACKET_ID;
-      return;
-    }
+    if (hasId && packetId === 0) return this._fail(BAD_PACKET_ID);
     const topicStart = start + 2 < topicEnd ? start + 2 : topicEnd;
     const owed = this._owed;
     this._state = AWAIT_PAYLOAD;

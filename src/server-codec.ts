@@ -82,7 +82,7 @@ export class ServerDecoder extends Framer {
   /** @internal During `onPublish`: the topic name is none, so the stream cannot be read on. */
   refuseTopic(): void {
     this.reset();
-    this._error = BAD_TOPIC;
+    this._fail(BAD_TOPIC);
   }
 
   protected override _accepts(first: number, length: number, capacity: number): number {
