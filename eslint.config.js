@@ -125,6 +125,18 @@ export default tseslint.config(
     },
   },
   {
+    // What only boards load; it is in a project of its own, with the types of the Moddable SDK.
+    files: ["hal/esp*.ts", "hal/moddable.ts", "moddable/**/*.ts", "examples/**/*-moddable.ts"],
+    languageOptions: { parserOptions: { projectService: false, project: "tsconfig.board.json" } },
+  },
+  {
+    files: ["hal/ecma419*.ts", "hal/esp*.ts", "hal/moddable.ts", "moddable/**/*.ts"],
+    rules: {
+      "no-restricted-syntax": ["error", ...syntaxMissingOnBoards],
+      "no-restricted-globals": ["error", ...globalsMissingOnBoards],
+    },
+  },
+  {
     // The one file that joins the client to the platform's HAL.
     files: ["src/index.ts"],
     rules: {

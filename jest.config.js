@@ -13,7 +13,7 @@ export default {
     "^mcu-mqtt/core$": "<rootDir>/src/core.ts",
     "^mcu-mqtt/client$": "<rootDir>/src/face.ts",
     "^mcu-mqtt/hal/(node|mock)$": "<rootDir>/hal/$1.ts",
-    "^#hal$": "<rootDir>/hal/node.ts",
+    "^mcu-mqtt/hal$": "<rootDir>/hal/node.ts",
     "^#device$": "<rootDir>/examples/device-node.ts",
     // TypeScript's convention: "./x.js" is written, "./x.ts" is there. Packages have the former.
     "^(\\.{1,2}/.*)\\.js$": ["$1.js", "$1.ts"],

@@ -10,8 +10,8 @@ const board = minified(entries.client);
 export default [
   {
     input: entries,
-    // package.json decides which HAL "#hal" is, on the user's machine as here.
-    external: [external, "#hal"],
+    // package.json decides which HAL "mcu-mqtt/hal" is, on the user's machine as here.
+    external: [external, "mcu-mqtt/hal"],
     plugins: [typescript(nodeTarget)],
     output: { dir: "dist", format: "es", entryFileNames: "[name].js", chunkFileNames: "shared/[name].js" },
   },

@@ -20,7 +20,7 @@ const CLIENTS = {
 const SAMPLE = 400;
 
 async function loadPackage() {
-  const { output, ...options } = bundled(entries.index, { "#hal": entries["hal/node"] });
+  const { output, ...options } = bundled(entries.index, { "mcu-mqtt/hal": entries["hal/node"] });
   const bundle = await rollup(options);
   const result = await bundle.generate(output);
   await bundle.close();

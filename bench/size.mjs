@@ -35,7 +35,7 @@ const ENTRIES = {
 };
 
 async function measure(input, target) {
-  const { output, ...options } = minified(input, { "#hal": entries["hal/node"] }, target);
+  const { output, ...options } = minified(input, { "mcu-mqtt/hal": entries["hal/node"] }, target);
   const bundle = await rollup(options);
   try {
     const result = await bundle.generate(output);

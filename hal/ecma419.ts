@@ -93,30 +93,53 @@ const MOST_DELAY_MS = 2147483647;
 
 /** Makes a HAL. It keeps nothing that changes, so that it may be made in a preloaded module. */
 export function createEcma419Hal(options: Ecma419Options): Hal {
-  return {
-    open(host, port, secure, handler) {
-      const provider = findProvider(options, secure !== undefined);
-      const needsDns = !isAddress(host);
-      if (needsDns && (provider.dns === undefined || typeof provider.dns.io !== "function")) {
-        throw new TypeError("dns.io is missing: nothing resolves the host name " + host);
-      }
-      return new Ecma419Socket(options, provider, host, port, secure, handler);
-    },
-    checkSecure(secure) {
-      findProvider(options, true);
-      checkTlsOptions(secure as Record<string, unknown>);
-    },
-    createTimer: (onTimer) => new Ecma419Timer(options.timers, onTimer),
-    createText: () => new Ecma419Text(options),
-    now: options.now,
-    uncaught(error) {
-      options.timers.set(() => {
-        throw error;
-      }, 0);
-    },
-    generateId: () => options.generateId() || Math.random().toString(36).substring(2, 14),
-    defaults: options.defaults,
-  };
+  return new Ecma419Hal(options);
+}
+
+/** The platform, as the client sees it. */
+class Ecma419Hal implements Hal {
+  readonly defaults: Capacities;
+  private readonly _options: Ecma419Options;
+
+  constructor(options: Ecma419Options) {
+    this.defaults = options.defaults;
+    this._options = options;
+  }
+
+  open(host: string, port: number, secure: object | undefined, handler: SocketHandler): Socket {
+    const provider = findProvider(this._options, secure !== undefined);
+    if (!isAddress(host) && (provider.dns === undefined || typeof provider.dns.io !== "function")) {
+      throw new TypeError("dns.io is missing: nothing resolves the host name " + host);
+    }
+    return new Ecma419Socket(this._options, provider, host, port, secure, handler);
+  }
+
+  checkSecure(secure: object): void {
+    findProvider(this._options, true);
+    checkTlsOptions(secure as Record<string, unknown>);
+  }
+
+  createText(): Text {
+    return new Ecma419Text(this._options);
+  }
+
+  createTimer(onTimer: () => void): Timer {
+    return new Ecma419Timer(this._options.timers, onTimer);
+  }
+
+  now(): number {
+    return this._options.now();
+  }
+
+  uncaught(error: unknown): void {
+    this._options.timers.set(() => {
+      throw error;
+    }, 0);
+  }
+
+  generateId(): string {
+    return this._options.generateId() || Math.random().toString(36).substring(2, 14);
+  }
 }
 
 /** The provider of `options` for connections with or without TLS. Throws a TypeError that names what it lacks. */
@@ -161,8 +184,11 @@ class Ecma419Socket implements Socket, TlsWatcher {
   private _timer: unknown = undefined;
   /** What a failure would be now. */
   private _nextFailure: SocketFailure = "unreachable";
+  private _isClosed = false;
   /** Bytes that were announced and not read. */
   private _unread = 0;
+  /** Bytes that may be written. */
+  private _room = 0;
   /** Most room that was ever announced: when it is back, nothing is in flight. */
   private _mostRoom = 0;
   private _isInFlight = false;
@@ -188,24 +214,30 @@ class Ecma419Socket implements Socket, TlsWatcher {
   }
 
   read(bytes: Uint8Array, start: number, end: number): number {
-    const io = this._io;
     const count = end - start;
-    if (io === undefined) throw new Error("read from a closed socket");
-    if (!(count >= 0 && count <= this._unread)) {
+    if (this._isClosed) throw new Error("read from a closed socket");
+    if (!(count >= 0 && count <= this._unread && end <= bytes.length)) {
       throw new RangeError("read: " + String(count) + " of " + String(this._unread) + " bytes");
     }
-    if (count > 0) this._take(io, bytes.subarray(start, end));
+    if (count > 0) this._take(this._io as Ecma419Tcp, bytes.subarray(start, end));
     if (this._unread === 0 && this._failure !== undefined) this._tellLater();
     return count;
   }
 
   write(bytes: Uint8Array, start: number, end: number): number {
-    const io = this._io;
-    if (io === undefined) throw new Error("write to a closed socket");
+    const count = end - start;
+    if (this._isClosed) throw new Error("write to a closed socket");
     if (this._failure !== undefined) return 0;
+    if (!(count >= 0 && count <= this._room && end <= bytes.length)) {
+      throw new RangeError("write: " + String(count) + " bytes into room for " + String(this._room));
+    }
+    if (count === 0) return this._room;
     try {
       this._isInFlight = true;
-      return this._roomOf(io.write(bytes.subarray(start, end)));
+      const room = this._roomOf((this._io as Ecma419Tcp).write(bytes.subarray(start, end)));
+      // A TLS class reckons differently here and in onWritable: never more than was announced.
+      this._room = Math.min(room, this._room - count);
+      return this._room;
     } catch (error) {
       // The peer has closed, or the platform lacks the memory. It may tell so itself, or not.
       this._fail(this._nextFailure, error);
@@ -214,6 +246,9 @@ class Ecma419Socket implements Socket, TlsWatcher {
   }
 
   close(): void {
+    // Once: a second call would begin the drain anew.
+    if (this._isClosed) return;
+    this._isClosed = true;
     this._handler = undefined;
     this._clearTimer();
     this._closeResolver();
@@ -298,6 +333,7 @@ class Ecma419Socket implements Socket, TlsWatcher {
       if (!this._isInFlight) this._end();
     } else if (room > 0 && this._failure === undefined) {
       this._nextFailure = "closed";
+      this._room = room;
       this._handler.onWritable(room);
     }
   }

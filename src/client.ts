@@ -30,7 +30,22 @@ import { Callbacks } from "./callbacks.js";
 import type { ConnectionOptions } from "./connection.js";
 import { Connection } from "./connection.js";
 import type { Codec, Subscriptions, Will } from "./codec.js";
-import * as errors from "./errors.js";
+import {
+  CONNACK_ACCEPTED,
+  CONNACK_REFUSED_BAD_USER_OR_PASS,
+  CONNACK_REFUSED_ID_REJECTED,
+  CONNACK_REFUSED_NOT_AUTHORIZED,
+  CONNACK_REFUSED_PROTOCOL_VER,
+  CONNACK_REFUSED_SERVER_UNAVAILABLE,
+  CONN_FAIL_DNS,
+  CONN_FAIL_NOT_A_CONNACK_MSG,
+  CONN_FAIL_SERVER_NOT_FOUND,
+  CONN_FAIL_TIMEOUT_RECEIVING,
+  CONN_FAIL_TIMEOUT_SENDING,
+  ILL_FORMED,
+  ILL_FORMED_PAYLOAD,
+  TOO_LONG,
+} from "./errors.js";
 import { isTopicFilter, isTopicName } from "./topic.js";
 
 export type {
@@ -371,9 +386,9 @@ function asFilter(filter: string): string {
 /** What a call of publish, subscribe or unsubscribe comes to. */
 function isQueued(result: number): boolean {
   if (result >= 0) return true;
-  if (result === errors.ILL_FORMED) throw new TypeError("topic must not have a lone surrogate");
-  if (result === errors.ILL_FORMED_PAYLOAD) throw new TypeError("payload must not have a lone surrogate");
-  if (result === errors.TOO_LONG) throw new RangeError("topic must be at most 65535 bytes long");
+  if (result === ILL_FORMED) throw new TypeError("topic must not have a lone surrogate");
+  if (result === ILL_FORMED_PAYLOAD) throw new TypeError("payload must not have a lone surrogate");
+  if (result === TOO_LONG) throw new RangeError("topic must be at most 65535 bytes long");
   return false;
 }
 
@@ -478,6 +493,9 @@ export interface Mqtt {
  * @param codec the version of MQTT that the clients speak
  */
 export function createMqtt(hal: Hal, codec: Codec): Mqtt {
+  // Constants: what a preloaded function can see change is given RAM.
+  const platform = hal;
+  const version = codec;
   function construct(
     clientid: Maybe<string | number>,
     keepalive: Maybe<number>,
@@ -486,22 +504,22 @@ export function createMqtt(hal: Hal, codec: Codec): Mqtt {
     cleansession: Maybe<Flag>,
     options: Maybe<number | ClientOptions>,
   ): Client {
-    return new Client(hal, codec, clientid, keepalive, username, password, cleansession, options);
+    return new Client(platform, version, clientid, keepalive, username, password, cleansession, options);
   }
   // So that `new` is optional, and `instanceof mqtt.Client` true.
   construct.prototype = Client.prototype;
   return {
     Client: construct as unknown as ClientConstructor,
-    CONN_FAIL_SERVER_NOT_FOUND: errors.CONN_FAIL_SERVER_NOT_FOUND,
-    CONN_FAIL_NOT_A_CONNACK_MSG: errors.CONN_FAIL_NOT_A_CONNACK_MSG,
-    CONN_FAIL_DNS: errors.CONN_FAIL_DNS,
-    CONN_FAIL_TIMEOUT_RECEIVING: errors.CONN_FAIL_TIMEOUT_RECEIVING,
-    CONN_FAIL_TIMEOUT_SENDING: errors.CONN_FAIL_TIMEOUT_SENDING,
-    CONNACK_ACCEPTED: errors.CONNACK_ACCEPTED,
-    CONNACK_REFUSED_PROTOCOL_VER: errors.CONNACK_REFUSED_PROTOCOL_VER,
-    CONNACK_REFUSED_ID_REJECTED: errors.CONNACK_REFUSED_ID_REJECTED,
-    CONNACK_REFUSED_SERVER_UNAVAILABLE: errors.CONNACK_REFUSED_SERVER_UNAVAILABLE,
-    CONNACK_REFUSED_BAD_USER_OR_PASS: errors.CONNACK_REFUSED_BAD_USER_OR_PASS,
-    CONNACK_REFUSED_NOT_AUTHORIZED: errors.CONNACK_REFUSED_NOT_AUTHORIZED,
+    CONN_FAIL_SERVER_NOT_FOUND,
+    CONN_FAIL_NOT_A_CONNACK_MSG,
+    CONN_FAIL_DNS,
+    CONN_FAIL_TIMEOUT_RECEIVING,
+    CONN_FAIL_TIMEOUT_SENDING,
+    CONNACK_ACCEPTED,
+    CONNACK_REFUSED_PROTOCOL_VER,
+    CONNACK_REFUSED_ID_REJECTED,
+    CONNACK_REFUSED_SERVER_UNAVAILABLE,
+    CONNACK_REFUSED_BAD_USER_OR_PASS,
+    CONNACK_REFUSED_NOT_AUTHORIZED,
   };
 }

@@ -131,7 +131,7 @@ class MockTimer {
 /** Runs an example up to its last line. */
 async function run(name: string): Promise<void> {
   jest.resetModules();
-  jest.unstable_mockModule("#hal", () => ({ default: hal }));
+  jest.unstable_mockModule("mcu-mqtt/hal", () => ({ default: hal }));
   jest.unstable_mockModule("#device", () => ({
     print: (...values: unknown[]) => lines.push(values.join("\t")),
     tmr: { ALARM_SINGLE: 0, ALARM_AUTO: 1, create: () => new MockTimer() },

@@ -1,4 +1,4 @@
-/** What `#hal` is to src: the HAL of some platform. Which one, the build map decides. */
+/** What `mcu-mqtt/hal` is to src: the HAL of some platform. Which one, the build map decides. */
 import type { Hal } from "../hal/socket.js";
 
 declare const hal: Hal;

@@ -56,7 +56,7 @@ async function run(name: string, port: number): Promise<void> {
     return hal.open(HOST, port, tls, handler);
   };
   jest.resetModules();
-  jest.unstable_mockModule("#hal", () => ({ default: { ...hal, open } }));
+  jest.unstable_mockModule("mcu-mqtt/hal", () => ({ default: { ...hal, open } }));
   const own = current;
   jest.unstable_mockModule("#device", () => ({
     print: (...values: unknown[]) => own.print(...values),

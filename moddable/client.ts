@@ -1,0 +1,2 @@
+/** "mcu-mqtt/client" in firmware. */
+export * from "mcu-mqtt/src/face";
