@@ -53,7 +53,7 @@ export interface ConnectionHandler {
   /** True when `onDone` of this type does anything; if not, it may be left out when room is needed. */
   listens(type: number): boolean;
   /**
-   * An operation ended, as `Session.doneType` says.
+   * An operation ended, as `Outbox.doneType` says.
    *
    * @param granted the return codes, if it was a subscribe
    */
@@ -303,12 +303,13 @@ export class Connection implements SessionHandler, SocketHandler {
 
   onDone(): void {
     const session = this._session;
+    const outbox = session.outbox;
     // What the callbacks queue and send meanwhile has its turn later, lest they keep the platform waiting for ever.
-    for (let left = session.operations(); left > 0; left--) {
-      const type = session.doneType();
+    for (let left = outbox.count; left > 0; left--) {
+      const type = outbox.doneType;
       if (type < 0) return;
       const granted = type === SUBACK ? session.grantedCodes() : undefined;
-      session.dropDone();
+      outbox.dropDone();
       this._handler.onDone(type, granted);
     }
   }
@@ -342,7 +343,7 @@ export class Connection implements SessionHandler, SocketHandler {
     this._isRunning = true;
     if (this._readable > 0 || this._rxStart < this._rxEnd) this._receive();
     this._flush();
-    if (this._session.doneType() >= 0) {
+    if (this._session.outbox.doneType >= 0) {
       this.onDone();
       this._flush();
     }
@@ -374,7 +375,7 @@ export class Connection implements SessionHandler, SocketHandler {
       }
       const at = session.receive(rx, this._rxStart, this._rxEnd, this._nowMs);
       // The session may have ended, and with it the socket and what came from it.
-      if (this._isGone()) return;
+      if (this._rxEnd === 0) return;
       this._rxStart = at;
       if (at === this._rxEnd) continue;
       if (this._isOver) session.forgetAcknowledgements();
@@ -395,11 +396,6 @@ export class Connection implements SessionHandler, SocketHandler {
     }
   }
 
-  /** True once there is no socket: also when a call just made has ended it. */
-  private _isGone(): boolean {
-    return this._socket === undefined;
-  }
-
   /**
    * There was no room for an operation. True when there may be now: inside callbacks what is queued has not left yet,
    * and outcomes that nobody listens for need not be told.
@@ -408,10 +404,11 @@ export class Connection implements SessionHandler, SocketHandler {
     const session = this._session;
     if (!session.isUp()) return false;
     this._flush();
-    let type = session.doneType();
+    const outbox = session.outbox;
+    let type = outbox.doneType;
     while (type >= 0 && !this._handler.listens(type)) {
-      session.dropDone();
-      type = session.doneType();
+      outbox.dropDone();
+      type = outbox.doneType;
     }
     return true;
   }
@@ -499,7 +496,7 @@ export class Connection implements SessionHandler, SocketHandler {
   private _arm(): void {
     const isWaiting = this._nextTarget !== undefined && this._socket === undefined;
     let dueMs = this._nowMs;
-    if (!this._hasOutcome && !isWaiting && this._session.doneType() < 0) {
+    if (!this._hasOutcome && !isWaiting && this._session.outbox.doneType < 0) {
       if (this._socket !== undefined && this._room >= 0) dueMs = this._session.deadlineMs;
       else if (this._socket !== undefined || this._isPausing) dueMs = this._deadlineMs;
       else {

@@ -6,8 +6,8 @@
  * Knows which acknowledgement an entry waits for, but not what the packets say; time is a number that it keeps.
  *
  * Invariants: entries stand in the order of the calls, and so do their packets in the arena, with holes where one was
- * released; outcomes are handed out in that order too. Entries before `_next` were sent on this connection or have
- * their outcome; the one at `_next` has neither. An entry has a packet id exactly as long as it can be acknowledged.
+ * released; outcomes are handed out in that order too. The first `passed` entries were sent on this connection or have
+ * their outcome; the next one has neither. An entry has a packet id exactly as long as it can be acknowledged.
  */
 import type { PacketEncoder } from "./codec.js";
 import { MAX_PACKET_ID, PUBACK, PUBCOMP, PUBREC } from "./wire.js";
@@ -35,8 +35,12 @@ export class Outbox {
   readonly bytes: Uint8Array;
   /** Entries in use. */
   count = 0;
+  /** Of these, those before the one that is to be sent next. */
+  passed = 0;
   /** Entries that were sent on this connection and wait for an acknowledgement. */
   inflight = 0;
+  /** Bytes of the next entry that are sent already: its packet must be finished before any other. */
+  partial = 0;
   /** Where in the arena the next packet is to be written: from here to its end. */
   tail = 0;
   /**
@@ -47,10 +51,8 @@ export class Outbox {
   private readonly _table: Int32Array;
   private readonly _tableLength: number;
   private _head = 0;
-  /** Entries before the one that is to be sent next. */
+  /** Where the next entry is. */
   private _next = 0;
-  /** Bytes of the entry at `_next` that are sent already. */
-  private _partial = 0;
   /** Bytes in the arena that are not released. */
   private _live = 0;
   private _lastPacketId = 0;
@@ -72,21 +74,6 @@ export class Outbox {
   /** True when the table has no entry left. */
   isFull(): boolean {
     return this.count * ENTRY === this._tableLength;
-  }
-
-  /** True when nothing waits to be sent. */
-  isSent(): boolean {
-    return this._next === this.count;
-  }
-
-  /** True when nothing waits to be sent or acknowledged. */
-  isIdle(): boolean {
-    return this.isSent() && this.inflight === 0;
-  }
-
-  /** True when a packet was begun on this connection, so that it must be finished before any other. */
-  isMidPacket(): boolean {
-    return this._partial > 0;
   }
 
   /**
@@ -143,7 +130,7 @@ export class Outbox {
 
   /** Where the bytes lie that `sendable` counts. */
   sendStart(): number {
-    return this._table[this._entry(this._next) + OFFSET] + this._partial;
+    return this._table[this._next + OFFSET] + this.partial;
   }
 
   /**
@@ -153,33 +140,31 @@ export class Outbox {
    * @param window how many entries may be waiting for an acknowledgement
    */
   sendable(window: number, room: number): number {
-    let index = this._next;
-    if (index === this.count) return 0;
     const table = this._table;
-    const partial = this._partial;
-    const start = table[this._entry(index) + OFFSET] + partial;
+    const start = table[this._next + OFFSET];
+    let entry = this._next;
+    let end = start;
     let free = window - this.inflight;
-    let end = start - partial;
-    do {
-      const entry = this._entry(index++);
+    for (let left = this.count - this.passed; left > 0; left--) {
       const state = table[entry];
       if (table[entry + OFFSET] !== end || (state & DONE) !== 0) break;
       if (state >> ID_SHIFT !== 0 && --free < 0) break;
       end += table[entry + LENGTH];
-    } while (partial === 0 && index < this.count && end - start < room);
-    return end < start ? 0 : end - start;
+      if (this.partial > 0 || end - start >= room) break;
+      entry = this._behind(entry);
+    }
+    return end === start ? 0 : end - start - this.partial;
   }
 
   /** `count` bytes from `sendStart()` on were sent, at `nowMs`. */
   sent(count: number, nowMs: number): void {
     const table = this._table;
-    let rest = this._partial + count;
+    let rest = this.partial + count;
     while (rest > 0) {
-      const entry = this._entry(this._next);
+      const entry = this._next;
       const length = table[entry + LENGTH];
       if (rest < length) break;
       rest -= length;
-      this._next++;
       if (table[entry] >> ID_SHIFT === 0) {
         this._finish(entry, 0);
       } else {
@@ -187,9 +172,11 @@ export class Outbox {
         table[entry + SENT_AT_MS] = nowMs;
         this.inflight++;
       }
+      this.passed++;
+      this._next = this._behind(entry);
       this._passDone();
     }
-    this._partial = rest;
+    this.partial = rest;
   }
 
   /**
@@ -220,7 +207,7 @@ export class Outbox {
   /** True when `packetId` waits for the acknowledgement `type` on this connection. */
   awaits(type: number, packetId: number): boolean {
     const index = this._find(packetId);
-    return index >= 0 && index < this._next && (this._table[this._entry(index)] & ACK) === type;
+    return index >= 0 && index < this.passed && (this._table[this._entry(index)] & ACK) === type;
   }
 
   /** Where the packet begins that `awaits` found. */
@@ -237,7 +224,7 @@ export class Outbox {
   /** Milliseconds that the entry waiting longest has been waiting for an acknowledgement; 0 when none is. */
   longestWait(nowMs: number): number {
     let longest = 0;
-    for (let i = 0; i < this._next; i++) {
+    for (let i = 0; i < this.passed; i++) {
       const entry = this._entry(i);
       const wait = (nowMs - this._table[entry + SENT_AT_MS]) | 0;
       if (this._table[entry] >> ID_SHIFT !== 0 && wait > longest) longest = wait;
@@ -258,9 +245,9 @@ export class Outbox {
   /** Drops the oldest entry, which is finished. */
   dropDone(): void {
     this._shrink(this._head, 0);
-    this._head = this._entry(1);
+    this._head = this._behind(this._head);
     this.count--;
-    this._next--;
+    this.passed--;
     if (this._hint > 0) this._hint--;
     this._lookDone();
   }
@@ -285,8 +272,9 @@ export class Outbox {
     this.count = kept;
     this.inflight = 0;
     this._hint = 0;
-    this._partial = 0;
-    this._next = 0;
+    this.partial = 0;
+    this.passed = 0;
+    this._next = this._head;
     this._passDone();
     this._lookDone();
   }
@@ -315,6 +303,11 @@ export class Outbox {
   private _entry(index: number): number {
     const entry = this._head + index * ENTRY;
     return entry < this._tableLength ? entry : entry - this._tableLength;
+  }
+
+  /** Where the entry is that follows the one at `entry`. */
+  private _behind(entry: number): number {
+    return entry + ENTRY === this._tableLength ? 0 : entry + ENTRY;
   }
 
   /** How far behind the oldest the entry with this packet id is, or -1. Where it was found is `_hint`. */
@@ -349,8 +342,12 @@ export class Outbox {
     else if (offset + length === this.tail) this.tail = offset + keep;
   }
 
+  /** On to the next entry that has no outcome. */
   private _passDone(): void {
-    while (this._next < this.count && (this._table[this._entry(this._next)] & DONE) !== 0) this._next++;
+    while (this.passed < this.count && (this._table[this._next] & DONE) !== 0) {
+      this.passed++;
+      this._next = this._behind(this._next);
+    }
   }
 
   /** Another entry is the oldest. */

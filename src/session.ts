@@ -91,8 +91,8 @@ export interface SessionHandler {
    */
   onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void;
   /**
-   * Operations may have their outcome: `doneType` tells. Not called for messages at QoS 0, which are done once they are
-   * sent, nor when the end of the connection makes others the oldest: ask behind `sent` and behind the end.
+   * Operations may have their outcome: `outbox.doneType` tells. Not called for messages at QoS 0, which are done once
+   * they are sent, nor when the end of the connection makes others the oldest: ask behind `sent` and behind the end.
    */
   onDone(): void;
 }
@@ -128,6 +128,8 @@ export class Session implements DecoderHandler {
    * be too early, never too late.
    */
   deadlineMs = 0;
+  /** What was accepted and not finished. Its outcomes are for the owner to take. */
+  readonly outbox: Outbox;
   /** Where the bytes lie that `pending` counts: from `outStart` on, until the next call of any method. */
   out: Uint8Array;
   outStart = 0;
@@ -135,7 +137,6 @@ export class Session implements DecoderHandler {
   private readonly _text: Text;
   private readonly _encoder: PacketEncoder;
   private readonly _decoder: StreamDecoder;
-  private readonly _outbox: Outbox;
   // Of the options.
   private readonly _cleanSession: boolean;
   private readonly _keepAliveMs: number;
@@ -144,8 +145,7 @@ export class Session implements DecoderHandler {
   private readonly _drainTimeoutMs: number;
   /** CONNECT for the next connection. */
   private _connect: Uint8Array;
-  /** CONNECT of this connection, of which `_connectLeft` bytes are still to be sent. */
-  private _connecting: Uint8Array;
+  /** Bytes of CONNECT that are still to be sent: as long as there are, it is `out`. */
   private _connectLeft = 0;
   /**
    * Acknowledgements, PINGREQ and DISCONNECT to be sent: `_control[_controlStart.._controlEnd)`. From CONTROL_CAPACITY
@@ -191,14 +191,14 @@ export class Session implements DecoderHandler {
     this._text = text;
     this._encoder = codec.encoder(text);
     this._decoder = codec.decoder(this, scratch);
-    this._outbox = new Outbox(options.txCapacity, options.maxOperations);
+    this.outbox = new Outbox(options.txCapacity, options.maxOperations);
     this._control = new Uint8Array(CONTROL_CAPACITY + 2 * options.receiveMaximum);
     this._cleanSession = options.cleanSession;
     this._keepAliveMs = options.keepAliveSeconds * 1000;
     this._maxInflight = options.maxInflight;
     this._ackTimeoutMs = options.ackTimeoutMs;
     this._drainTimeoutMs = options.drainTimeoutMs;
-    this._connect = this._connecting = this.out = new Uint8Array(0);
+    this._connect = this.out = new Uint8Array(0);
   }
 
   /**
@@ -221,7 +221,7 @@ export class Session implements DecoderHandler {
   connect(nowMs: number): void {
     this._phase = SENDING_CONNECT;
     this._decoder.reset();
-    this._connecting = this._connect;
+    this.out = this._connect;
     this._connectLeft = this._connect.length;
     this._isPinging = false;
     this._lastSentMs = this._lastReceivedMs = nowMs;
@@ -251,7 +251,7 @@ export class Session implements DecoderHandler {
     this._phase = IDLE;
     this._connectLeft = this._controlStart = this._controlEnd = this._pingEnd = 0;
     this._decoder.stop();
-    this._outbox.disconnect(!this._cleanSession);
+    this.outbox.disconnect(!this._cleanSession);
     if (this._cleanSession) this._receivedEnd = CONTROL_CAPACITY;
   }
 
@@ -278,27 +278,9 @@ export class Session implements DecoderHandler {
     return this._add(UNSUBACK, UNSUBSCRIBE, filters, "");
   }
 
-  /**
-   * How the oldest operation ended: the type of its last acknowledgement (PUBACK, PUBCOMP, SUBACK, UNSUBACK), 0 for a
-   * message at QoS 0 that was sent, or -1 if it has not ended.
-   */
-  doneType(): number {
-    return this._outbox.doneType;
-  }
-
   /** The return codes in the SUBACK that ended the oldest operation; they are the caller's. */
   grantedCodes(): Uint8Array {
-    return this._outbox.bytes.slice(this._outbox.doneStart(), this._outbox.doneEnd());
-  }
-
-  /** Forgets the oldest operation, which has ended. Until then it takes an entry of the table. */
-  dropDone(): void {
-    this._outbox.dropDone();
-  }
-
-  /** Count of operations that were not forgotten. */
-  operations(): number {
-    return this._outbox.count;
+    return this.outbox.bytes.slice(this.outbox.doneStart(), this.outbox.doneEnd());
   }
 
   /** Bytes at the front of `scratch` that are in use: what is received next must lie behind them. */
@@ -354,24 +336,22 @@ export class Session implements DecoderHandler {
    * that was begun. Where they are `room` or more, there may be others behind them.
    */
   pending(room: number): number {
-    const outbox = this._outbox;
-    const phase = this._phase;
     if (this._connectLeft > 0) {
-      this.out = this._connecting;
-      this.outStart = this._connecting.length - this._connectLeft;
+      this.outStart = this.out.length - this._connectLeft;
       return this._connectLeft;
     }
-    // Not while bytes are being read: what they call for has to leave too.
-    if ((phase === DRAINING || phase === FLUSHING) && !this._isReceiving) {
-      if (phase === DRAINING ? outbox.isIdle() : outbox.isSent()) this._leave(this._nowMs);
+    const outbox = this.outbox;
+    const phase = this._phase;
+    if (phase > UP && phase < LEAVING && !this._isReceiving) {
+      // Not while bytes are being read: what they call for has to leave too.
+      if (outbox.passed === outbox.count && (phase === FLUSHING || outbox.inflight === 0)) this._leave(this._nowMs);
     }
-    const controls = this._controlEnd - this._controlStart;
-    if (controls > 0 && !outbox.isMidPacket()) {
+    if (this._controlEnd > 0 && outbox.partial === 0) {
       this.out = this._control;
       this.outStart = this._controlStart;
-      return controls;
+      return this._controlEnd - this._controlStart;
     }
-    if (phase < UP || outbox.isSent()) return 0;
+    if (phase < UP || outbox.passed === outbox.count) return 0;
     this.out = outbox.bytes;
     this.outStart = outbox.sendStart();
     return outbox.sendable(phase === FLUSHING ? MAX_PACKET_ID : this._maxInflight, room);
@@ -380,15 +360,16 @@ export class Session implements DecoderHandler {
   /** The first `count` of the bytes that `pending` counted are with the network now. */
   sent(count: number, nowMs: number): void {
     this._nowMs = this._lastSentMs = nowMs;
-    if (this.out === this._connecting) {
+    if (this.out === this.outbox.bytes) {
+      this.outbox.sent(count, nowMs);
+    } else if (this._connectLeft > 0) {
       this._connectLeft -= count;
       if (this._connectLeft === 0 && this._phase === SENDING_CONNECT) {
         this._phase = AWAIT_CONNACK;
         this._step(nowMs, CONNECT_STEP_MS);
       }
       return;
-    }
-    if (this.out === this._control) {
+    } else {
       this._controlStart += count;
       if (this._pingEnd > 0 && this._controlStart >= this._pingEnd) {
         this._pingEnd = 0;
@@ -398,13 +379,11 @@ export class Session implements DecoderHandler {
         this._controlStart = this._controlEnd = 0;
         if (this._phase === LEAVING) return this._end(this._endReason);
       }
-    } else {
-      this._outbox.sent(count, nowMs);
     }
     if (this._phase !== UP && this._phase !== DRAINING) return;
     // Without a ping under way, what was planned is early enough: sending only makes the next one due later.
     if (this._isPinging) this._notLater(this._pingDueMs());
-    if (this._outbox.inflight > 0) this._notLater(nowMs + this._ackTimeoutMs);
+    if (this.outbox.inflight > 0) this._notLater(nowMs + this._ackTimeoutMs);
   }
 
   /** Time has passed. Does what is due, and sets `deadlineMs`; there may be something to send then. */
@@ -434,7 +413,7 @@ export class Session implements DecoderHandler {
     if (returnCode !== 0) return this._end(returnCode);
     // A broker without the session begins its packet ids anew: an id would no longer mean the message it meant.
     if (!sessionPresent) this._receivedEnd = CONTROL_CAPACITY;
-    this._outbox.resume(sessionPresent, this._encoder);
+    this.outbox.resume(sessionPresent, this._encoder);
     this._phase = UP;
     this._plan();
     this._handler.onConnect(sessionPresent);
@@ -488,20 +467,20 @@ export class Session implements DecoderHandler {
       // Also for an id that is not known: the broker may have missed the first PUBCOMP.
       this._acknowledge(PUBCOMP, packetId);
     } else if (type === PUBREC) {
-      const outbox = this._outbox;
+      const outbox = this.outbox;
       const offset = outbox.acknowledge(PUBREC, packetId, PUBREL_LENGTH, this._nowMs);
       if (offset >= 0) this._encoder.short(outbox.bytes, offset, offset + PUBREL_LENGTH, PUBREL, packetId);
       // Also for an id that is not known, so that the broker can forget it [MQTT-4.3.3-1]; but not for a message that
       // is still to be sent: behind PUBREL the broker would take it for another one.
       if (!outbox.knows(packetId) || outbox.awaits(PUBCOMP, packetId)) this._acknowledge(PUBREL, packetId);
-    } else if (this._outbox.acknowledge(type, packetId, 0, this._nowMs) >= 0) {
+    } else if (this.outbox.acknowledge(type, packetId, 0, this._nowMs) >= 0) {
       this._handler.onDone();
     }
   }
 
   onSuback(packetId: number, bytes: Uint8Array, start: number, end: number): void {
     if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
-    const outbox = this._outbox;
+    const outbox = this.outbox;
     if (!outbox.awaits(SUBACK, packetId)) return;
     const asked = this._encoder.filterCount(outbox.bytes, outbox.packetStart(packetId), outbox.packetEnd(packetId));
     if (asked !== end - start) return this._violation(BAD_LENGTH);
@@ -522,7 +501,7 @@ export class Session implements DecoderHandler {
    * type of the packet.
    */
   private _add(ack: number, kind: number, subject: string | Subscriptions, payload: string | Uint8Array): number {
-    const outbox = this._outbox;
+    const outbox = this.outbox;
     if (this._phase !== UP || outbox.isFull()) return NO_ROOM;
     let packetId = 0;
     if (ack !== 0) {
@@ -579,7 +558,7 @@ export class Session implements DecoderHandler {
     if (this._isPinging && this._pingEnd > 0) {
       // PINGREQ cannot overtake a packet that is leaving. As long as that one goes on, the peer is there.
       const extendedMs = this._lastSentMs + keepAliveMs;
-      if (this._outbox.isMidPacket() && isAfter(extendedMs, this._pingDeadlineMs)) this._pingDeadlineMs = extendedMs;
+      if (this.outbox.partial > 0 && isAfter(extendedMs, this._pingDeadlineMs)) this._pingDeadlineMs = extendedMs;
     } else if (this._decoder.isMidPacket() && isAfter(this._lastReceivedMs + keepAliveMs, this._pingDeadlineMs)) {
       // PINGRESP cannot overtake a packet that is arriving. If that one has gone on since PINGREQ left, it will do.
       this._isPinging = false;
@@ -591,7 +570,7 @@ export class Session implements DecoderHandler {
       this._pingEnd = this._controlEnd;
     }
     if (this._isPinging && !isAfter(this._pingDeadlineMs, nowMs)) return this._end(END_PINGRESP_OVERDUE);
-    if (this._outbox.longestWait(nowMs) >= this._ackTimeoutMs) return this._end(END_ACK_OVERDUE);
+    if (this.outbox.longestWait(nowMs) >= this._ackTimeoutMs) return this._end(END_ACK_OVERDUE);
     this._plan();
   }
 
@@ -612,8 +591,8 @@ export class Session implements DecoderHandler {
     this.deadlineMs = this._isPinging ? this._pingDeadlineMs : pingDueMs;
     if (isAfter(pingDueMs, nowMs)) this._notLater(pingDueMs);
     if (this._phase === DRAINING) this._notLater(this._drainedMs);
-    if (this._outbox.inflight > 0) {
-      this._notLater(nowMs + this._ackTimeoutMs - this._outbox.longestWait(nowMs));
+    if (this.outbox.inflight > 0) {
+      this._notLater(nowMs + this._ackTimeoutMs - this.outbox.longestWait(nowMs));
     }
   }
 

@@ -155,8 +155,8 @@ function publish(flags: number, notation: string): Workload {
     }
     session.receive(acks, 0, acks.length, 0);
     flush(session, 0);
-    if (session.doneType() < 0) throw new Error("not done");
-    session.dropDone();
+    if (session.outbox.doneType < 0) throw new Error("not done");
+    session.outbox.dropDone();
   });
 }
 

@@ -399,9 +399,9 @@ export class Harness implements SessionHandler {
   /** Takes the operations that ended. Happens when the session tells of them, and behind all that leaves. */
   takeDone(): void {
     const { session } = this;
-    for (let type = session.doneType(); type >= 0 && !this.keepsDone; type = session.doneType()) {
+    for (let type = session.outbox.doneType; type >= 0 && !this.keepsDone; type = session.outbox.doneType) {
       const granted = type === SUBACK ? ` ${session.grantedCodes().join(",")}` : "";
-      session.dropDone();
+      session.outbox.dropDone();
       this.events.push(`done ${NAMES[type] ?? `of type ${type}`}${granted}`);
     }
   }

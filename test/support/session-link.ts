@@ -460,9 +460,9 @@ export class Link implements SessionHandler {
 
   private take(): void {
     const { session } = this;
-    for (let type = session.doneType(); type >= 0; type = session.doneType()) {
+    for (let type = session.outbox.doneType; type >= 0; type = session.outbox.doneType) {
       if (type === SUBACK && session.grantedCodes().join() !== "1,2") throw new Error("Other codes were granted");
-      session.dropDone();
+      session.outbox.dropDone();
       this.outcomes.push(type);
     }
   }
@@ -479,8 +479,8 @@ export class Link implements SessionHandler {
       operation.hasOutcome = true;
     }
     if (this.waiting[0]?.isDone) throw new Error(`No outcome of ${JSON.stringify(this.waiting[0])}`);
-    if (this.session.operations() !== this.waiting.length) {
-      throw new Error(`${this.session.operations()} operations are there instead of ${this.waiting.length}`);
+    if (this.session.outbox.count !== this.waiting.length) {
+      throw new Error(`${this.session.outbox.count} operations are there instead of ${this.waiting.length}`);
     }
   }
 }
