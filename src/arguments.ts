@@ -37,14 +37,15 @@ export function asInteger(name: string, value: unknown, byDefault: number, min: 
 
 /** 0, 1, or a boolean. */
 export function asFlag(name: string, value: unknown, byDefault: boolean): boolean {
-  if (isNil(value)) return byDefault;
   if (value === 0 || value === false) return false;
   if (value === 1 || value === true) return true;
+  if (isNil(value)) return byDefault;
   throw wrong(name, "0, 1 or a boolean", value);
 }
 
 /** A QoS, 0 to 2; 0 by default. */
 export function asQos(name: string, value: unknown): number {
+  if (value === 0 || value === 1 || value === 2) return value;
   return asInteger(name, value, 0, 0, 2);
 }
 
@@ -57,9 +58,8 @@ export function asString(name: string, value: unknown): string {
 
 /** A string, a number as a string, or bytes (a view on them: nothing is copied). */
 export function asData(name: string, value: unknown): string | Uint8Array {
-  if (value instanceof Uint8Array) return value;
+  if (typeof value === "string" || value instanceof Uint8Array) return value;
   if (value instanceof ArrayBuffer) return new Uint8Array(value);
-  if (typeof value === "string") return value;
   if (typeof value === "number") return String(value);
   throw wrong(name, "a string, a number, a Uint8Array or an ArrayBuffer", value);
 }

@@ -103,6 +103,8 @@ export class Client {
   private readonly _cleanSession: boolean;
   private readonly _username: string | undefined;
   private readonly _password: string | Uint8Array | undefined;
+  /** A topic name that was found valid: those of one sender are often the same. */
+  private _topic = "/";
   /** Topic Filters that one packet may have: their return codes must fit the receive buffer. */
   private readonly _maxFilters: number;
 
@@ -341,8 +343,10 @@ export class Client {
   }
 
   private _topicName(topic: unknown): string {
+    if (topic === this._topic) return this._topic;
     const name = asString("topic", topic);
     if (!isTopicName(name)) throw wrong("topic", "a name without + # or U+0000, not empty", name);
+    this._topic = name;
     return name;
   }
 

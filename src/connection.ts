@@ -340,16 +340,20 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** Everything that may follow from an event of the platform. */
   private _run(): void {
+    const session = this._session;
     this._isRunning = true;
-    if (this._readable > 0 || this._rxStart < this._rxEnd) this._receive();
-    this._flush();
-    if (this._session.outbox.doneType >= 0) {
-      this.onDone();
+    this._receive();
+    // The usual end: messages were handed over, and that was all.
+    if (!this._isArmed || ((this._armedMs - session.deadlineMs) | 0) > 0 || !session.isQuiet()) {
       this._flush();
+      if (session.outbox.doneType >= 0) {
+        this.onDone();
+        this._flush();
+      }
+      if (this._hasOutcome || this._nextTarget !== undefined) this._settle();
+      this._arm();
     }
-    if (this._hasOutcome || this._nextTarget !== undefined) this._settle();
     this._isRunning = false;
-    this._arm();
   }
 
   /** What follows from a call of the application: bytes may leave, but callbacks wait for the platform's next call. */

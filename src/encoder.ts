@@ -135,15 +135,24 @@ export class Encoder implements PacketEncoder {
     payload: string | Uint8Array,
   ): number {
     const text = this._text;
-    const idLength = packetId === 0 ? 0 : 2;
     // A string has at least as many bytes as it has UTF-16 code units.
-    const body = offset + headerLength(2 + topic.length + idLength + payload.length);
-    let at = writeField(text, out, body, end, topic);
+    const body = offset + headerLength(topic.length + payload.length + (packetId === 0 ? 2 : 4));
+    if (body + 2 > end) return NO_ROOM;
+    // Spelt out what `writeField` and `seal` would do: this is the packet that is sent most.
+    let at = text.encode(topic, out, body + 2, end);
     if (at < 0) return at;
+    const topicLength = at - body - 2;
+    if (topicLength > MAX_FIELD_LENGTH) return TOO_LONG;
+    out[body] = topicLength >> 8;
+    out[body + 1] = topicLength & 255;
     if (packetId !== 0) at = writeUint16(out, at, end, packetId);
     at = writeBytes(text, out, at, end, payload);
     if (at === ILL_FORMED) return ILL_FORMED_PAYLOAD;
-    return seal(out, offset, body, at, end, (PUBLISH << 4) | flags);
+    const first = (PUBLISH << 4) | flags;
+    if (at < 0 || at - body > 127) return seal(out, offset, body, at, end, first);
+    out[offset] = first;
+    out[offset + 1] = at - body;
+    return at;
   }
 
   /**

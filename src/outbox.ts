@@ -99,11 +99,12 @@ export class Outbox {
    */
   add(end: number, ack: number, packetId: number): void {
     const table = this._table;
-    const entry = this._entry(this.count++);
     const tail = this.tail;
+    const entry = this.passed === this.count ? this._next : this._entry(this.count);
     table[entry] = (packetId << ID_SHIFT) | ack;
     table[entry + OFFSET] = tail;
     table[entry + LENGTH] = end - tail;
+    this.count++;
     this._live += end - tail;
     this.tail = end;
     if (packetId === 0) return;
@@ -174,7 +175,7 @@ export class Outbox {
       }
       this.passed++;
       this._next = this._behind(entry);
-      this._passDone();
+      if (this.passed < this.count) this._passDone();
     }
     this.partial = rest;
   }
@@ -244,12 +245,13 @@ export class Outbox {
 
   /** Drops the oldest entry, which is finished. */
   dropDone(): void {
-    this._shrink(this._head, 0);
-    this._head = this._behind(this._head);
-    this.count--;
+    const head = this._head;
+    if (this._table[head + LENGTH] > 0) this._shrink(head, 0);
+    this._head = this._behind(head);
     this.passed--;
     if (this._hint > 0) this._hint--;
-    this._lookDone();
+    if (--this.count === 0) this.doneType = -1;
+    else this._lookDone();
   }
 
   /**

@@ -172,6 +172,8 @@ export class Session implements DecoderHandler {
   private _drainedMs = 0;
   /** Why LEAVING, once everything has left. */
   private _endReason = END_BY_APPLICATION;
+  /** A topic name that was found valid: those of one sender are often the same. */
+  private _topic = "/";
   // Of the message that is being received.
   private _qos = 0;
   private _packetId = 0;
@@ -310,6 +312,11 @@ export class Session implements DecoderHandler {
     return end;
   }
 
+  /** True while a session is up and nothing is to be sent, waited for or told. */
+  isQuiet(): boolean {
+    return this._phase === UP && this._controlEnd === 0 && this.outbox.count === 0;
+  }
+
   /** True when bytes must leave before more can be received: there is no room for one more acknowledgement. */
   isHeld(): boolean {
     return this._controlEnd > CONTROL_FULL;
@@ -434,7 +441,10 @@ export class Session implements DecoderHandler {
     let topic: string | undefined = "";
     if (topicStart < topicEnd) {
       topic = this._text.decode(bytes, topicStart, topicEnd, true);
-      if (topic === undefined || !isTopicName(topic)) return this._violation(BAD_TOPIC);
+      if (topic !== this._topic) {
+        if (topic === undefined || !isTopicName(topic)) return this._violation(BAD_TOPIC);
+        this._topic = topic;
+      }
     }
     this._qos = (flags >> 1) & 3;
     this._packetId = packetId;
