@@ -27,10 +27,14 @@ export interface World {
   hal: Hal;
   /** So many bytes, written at once, fill every buffer on the way. */
   bulkLength: number;
+  /** Most room that one write may take beside its own bytes. Default: 0. */
+  writeOverhead?: number;
   /** Opens a connection to where a peer accepts it. */
   open(handler: SocketHandler): Socket;
   /** The peer of the next connection that comes, in the order of `open`. */
   accept(): Promise<Peer>;
+  /** What a HAL says of that whose platform does not tell why a connection did not come up. Default: "refused". */
+  refusal?: SocketFailure;
   /** Opens a connection to where nobody listens. */
   openRefused(handler: SocketHandler): Socket;
   /** Opens a connection to a host that has no address. */
@@ -229,10 +233,16 @@ export function testHalContract(name: string, makeWorld: () => Promise<World>): 
         const { client, peer } = await connect();
         const room = client.room!;
         const bytes = pattern(30);
-        expect(client.write(bytes, 10, 30)).toBe(room - 20);
+        const overhead = world.writeOverhead ?? 0;
+        const expectRoom = (left: number, most: number, least: number): void => {
+          expect(left).toBeLessThanOrEqual(most);
+          expect(left).toBeGreaterThanOrEqual(least);
+        };
+        expectRoom(client.write(bytes, 10, 30), room - 20, room - 20 - overhead);
         bytes.fill(0);
-        expect(client.write(pattern(5, 1))).toBe(room - 25);
-        expect(client.write(pattern(5, 1), 2, 2)).toBe(room - 25);
+        expectRoom(client.write(pattern(5, 1)), room - 25, room - 25 - 2 * overhead);
+        const left = client.room!;
+        expect(client.write(pattern(5, 1), 2, 2)).toBe(left);
         await world.until(() => peer.receivedLength === 25);
         expect(Array.from(peer.received)).toEqual([...pattern(30).slice(10), ...pattern(5, 1)]);
       });
@@ -259,7 +269,7 @@ export function testHalContract(name: string, makeWorld: () => Promise<World>): 
         const room = client.room!;
         const bytes = pattern(room);
         expect(client.write(bytes)).toBe(0);
-        await world.until(() => client.room === room);
+        await world.until(() => client.room! >= room);
         client.write(pattern(7, 1));
         await world.until(() => peer.receivedLength === room + 7);
         expect(Buffer.compare(peer.received, Buffer.concat([bytes, pattern(7, 1)]))).toBe(0);
@@ -268,8 +278,8 @@ export function testHalContract(name: string, makeWorld: () => Promise<World>): 
       test("tells when room has returned after there was some left", async () => {
         const { client } = await connect();
         const room = client.room!;
-        client.write(pattern(1));
-        await world.until(() => client.room === room);
+        expect(client.write(pattern(1))).toBeLessThan(room);
+        await world.until(() => client.room! >= room);
       });
 
       test("waits for a peer that does not read, and goes on with it", async () => {
@@ -277,9 +287,11 @@ export function testHalContract(name: string, makeWorld: () => Promise<World>): 
         const bytes = pattern(world.bulkLength);
         let written = 0;
         const writeMore = (): void => {
-          const count = Math.min(client.room!, bytes.length - written);
-          client.write(bytes, written, written + count);
-          written += count;
+          while (client.room! > 0 && written < bytes.length) {
+            const count = Math.min(client.room!, bytes.length - written);
+            client.write(bytes, written, written + count);
+            written += count;
+          }
         };
         peer.stopReading();
         client.whenWritable = writeMore;
@@ -385,10 +397,10 @@ export function testHalContract(name: string, makeWorld: () => Promise<World>): 
         expect(Array.from(twoPeer.received)).toEqual([...pattern(10, 2)]);
       });
 
-      test('says "refused" where nobody listens', async () => {
+      test("says that it is refused where nobody listens", async () => {
         const client = record(world.openRefused);
         await world.until(() => client.failure !== undefined);
-        expect(client.events).toEqual(["error refused"]);
+        expect(client.events).toEqual([`error ${world.refusal ?? "refused"}`]);
         expect(client.socket.write(pattern(1), 0, 1)).toBe(0);
       });
 
