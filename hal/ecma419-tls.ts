@@ -2,9 +2,10 @@
  * What the TLS class of the Moddable SDK needs around it: a check of its options, and a guard between it and its TCP.
  *
  * The class is JavaScript on a TCP that it is handed (examples/io/tcp/tlssocket/tlssocket.js, modules/crypt/ssl). It
- * has two ways to be brought down from the network, which the guard closes: it throws inside the callbacks of TCP and
- * of a timer at whatever is wrong with a handshake or a record, which on a board is a reset; and it takes a
- * `close_notify` before the handshake for its end, and would then send what it is given unencrypted, passwords too.
+ * leaves three doors open to the network, which the guard closes. It throws inside the callbacks of TCP and of a timer
+ * at whatever is wrong with a handshake or a record, which on a board is a reset. It takes a `close_notify` before the
+ * handshake for its end, and would then send what it is given unencrypted, passwords too. And it keeps data that comes
+ * unencrypted during the handshake, from anyone, and would hand it out as the peer's once it is up.
  */
 import type { Ecma419Tcp, Ecma419Timers } from "./ecma419.js";
 
@@ -29,6 +30,8 @@ export interface Ecma419TlsOptions {
 /** First bytes of TLS records. */
 const CHANGE_CIPHER_SPEC = 20;
 const APPLICATION_DATA = 23;
+/** Their header: type, version (2), length (2). */
+const HEADER_LENGTH = 5;
 
 function isBytes(value: unknown): boolean {
   return value instanceof Uint8Array || value instanceof ArrayBuffer;
@@ -71,12 +74,27 @@ export function checkTlsOptions(secure: Record<string, unknown>): void {
   }
 }
 
+/** Options of a provider with a caller's over them; what is undefined there is left to the provider, or the default. */
+export function mergeTlsOptions(own: object | undefined, secure: object): object {
+  const options = Object.assign({}, own) as Record<string, unknown>;
+  const wanted = secure as Record<string, unknown>;
+  for (const name in wanted) {
+    // The class would take a `serverName` of undefined for a name.
+    if (wanted[name] !== undefined) options[name] = wanted[name];
+  }
+  return options;
+}
+
 /** Who is told what the guard sees. */
 export interface TlsWatcher {
   /** The TLS class's `read` is running. */
   readonly isReading: boolean;
-  /** TCP is up: from now on it is the handshake that fails. */
-  onTcpUp(): void;
+  /** The guard sets it with the CHANGE_CIPHER_SPEC that TLS sends: before that, TLS is not up, whatever it says. */
+  isEncrypting: boolean;
+  /** TCP has so much room; the first time it has come up: from now on it is the handshake that fails. */
+  onTcpWritable(count: number): void;
+  /** TLS writes to TCP. */
+  onTcpWrite(): void;
   /** The TLS class threw. It is not to be used any more. */
   onTlsThrown(error: unknown): void;
 }
@@ -106,9 +124,13 @@ class GuardedTcp {
   private readonly _timers: Ecma419Timers;
   private readonly _onReadable: (count: number) => void;
   private _readable = 0;
-  private _isUp = false;
-  /** CHANGE_CIPHER_SPEC was sent: what follows is encrypted. */
-  private _isEncrypting = false;
+  private _isClosed = false;
+  /** CHANGE_CIPHER_SPEC was received. Until then the records' headers are looked at. */
+  private _isDecrypting = false;
+  /** Where in a header the next byte belongs. */
+  private _headerOffset = 0;
+  /** Bytes missing of the record behind the header. */
+  private _recordLeft = 0;
   private _timer: unknown = undefined;
 
   constructor(options: GuardedTcpOptions) {
@@ -119,8 +141,9 @@ class GuardedTcp {
     const guarded = {
       onReadable: (count: number) => this._read(count),
       onWritable: (count: number) => {
-        if (!this._isUp) watcher.onTcpUp();
-        this._isUp = true;
+        watcher.onTcpWritable(count);
+        // A drain may be over.
+        if (this._isClosed) return;
         try {
           options.onWritable(count);
         } catch (error) {
@@ -151,19 +174,44 @@ class GuardedTcp {
   }
 
   read(bytes: Uint8Array): unknown {
-    return this._tcp.read(bytes);
+    const count = this._tcp.read(bytes);
+    if (!this._isDecrypting) this._inspect(bytes);
+    return count;
   }
 
   write(bytes: Uint8Array): unknown {
-    if (bytes[0] === CHANGE_CIPHER_SPEC) this._isEncrypting = true;
-    if (bytes[0] === APPLICATION_DATA && !this._isEncrypting) throw new Error("TLS ended before it was up");
+    const watcher = this._watcher;
+    if (bytes[0] === CHANGE_CIPHER_SPEC) watcher.isEncrypting = true;
+    if (bytes[0] === APPLICATION_DATA && !watcher.isEncrypting) throw new Error("TLS ended before it was up");
+    watcher.onTcpWrite();
     return this._tcp.write(bytes);
   }
 
   close(): void {
+    this._isClosed = true;
     if (this._timer !== undefined) this._timers.clear(this._timer);
     this._timer = undefined;
     this._tcp.close();
+  }
+
+  /** Throws when a record of data begins in `bytes`, which are not encrypted up to CHANGE_CIPHER_SPEC. */
+  private _inspect(bytes: Uint8Array): void {
+    for (let i = 0; i < bytes.length && !this._isDecrypting; i++) {
+      if (this._headerOffset < HEADER_LENGTH) {
+        const offset = this._headerOffset++;
+        if (offset === 0) {
+          this._isDecrypting = bytes[i] === CHANGE_CIPHER_SPEC;
+          if (bytes[i] === APPLICATION_DATA) throw new Error("data before TLS was up");
+        } else if (offset >= 3) {
+          this._recordLeft = ((this._recordLeft << 8) | bytes[i]) & 0xffff;
+        }
+      } else {
+        const part = Math.min(this._recordLeft, bytes.length - i);
+        this._recordLeft -= part;
+        i += part - 1;
+      }
+      if (this._headerOffset === HEADER_LENGTH && this._recordLeft === 0) this._headerOffset = 0;
+    }
   }
 
   private _read(count: number): void {

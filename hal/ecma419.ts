@@ -8,7 +8,7 @@
  * Invariant: once `close()` was called, or the end was told, the handler hears nothing more, whatever the platform
  * does.
  */
-import { checkTlsOptions, guardTcp } from "./ecma419-tls.js";
+import { checkTlsOptions, guardTcp, mergeTlsOptions } from "./ecma419-tls.js";
 import type { TlsWatcher } from "./ecma419-tls.js";
 import type { Capacities, Hal, Socket, SocketFailure, SocketHandler, Text, Timer } from "./socket.js";
 
@@ -138,7 +138,7 @@ class Ecma419Hal implements Hal {
   }
 
   generateId(): string {
-    return this._options.generateId() || Math.random().toString(36).substring(2, 14);
+    return this._options.generateId() || Math.random().toString(36).substring(2, 14) || "0";
   }
 }
 
@@ -171,6 +171,8 @@ function isAddress(host: string): boolean {
 class Ecma419Socket implements Socket, TlsWatcher {
   /** The platform's `read` is running. */
   isReading = false;
+  /** Set by the guard of TLS. */
+  isEncrypting = false;
   private readonly _options: Ecma419Options;
   private readonly _provider: Ecma419Provider;
   private readonly _host: string;
@@ -192,6 +194,8 @@ class Ecma419Socket implements Socket, TlsWatcher {
   /** Most room that was ever announced: when it is back, nothing is in flight. */
   private _mostRoom = 0;
   private _isInFlight = false;
+  /** TLS runs on a TCP with the guard in front, which tells of TCP's room; else `_onWritable` does. */
+  private _isGuarded = false;
   /** Set when the connection is over, which is told when everything is read. */
   private _failure: SocketFailure | undefined = undefined;
   private _detail: unknown = undefined;
@@ -220,7 +224,7 @@ class Ecma419Socket implements Socket, TlsWatcher {
       throw new RangeError("read: " + String(count) + " of " + String(this._unread) + " bytes");
     }
     if (count > 0) this._take(this._io as Ecma419Tcp, bytes.subarray(start, end));
-    if (this._unread === 0 && this._failure !== undefined) this._tellLater();
+    if (count > 0 && this._unread === 0 && this._failure !== undefined) this._tellLater();
     return count;
   }
 
@@ -261,8 +265,13 @@ class Ecma419Socket implements Socket, TlsWatcher {
     }
   }
 
-  onTcpUp(): void {
-    this._nextFailure = "tls";
+  onTcpWritable(count: number): void {
+    if (this._nextFailure === "unreachable") this._nextFailure = "tls";
+    this._onRoom(count);
+  }
+
+  onTcpWrite(): void {
+    this._isInFlight = true;
   }
 
   onTlsThrown(error: unknown): void {
@@ -315,8 +324,11 @@ class Ecma419Socket implements Socket, TlsWatcher {
       onError: (error?: unknown) => this._fail(this._nextFailure, error),
     }) as { secure?: object; TCP?: { io: unknown } };
     if (this._secure !== undefined) {
-      options.secure = Object.assign({}, options.secure, this._secure);
-      if (options.TCP !== undefined) options.TCP = guardTcp(options.TCP, this, this._options.timers);
+      options.secure = mergeTlsOptions(options.secure, this._secure);
+      if (options.TCP !== undefined) {
+        this._isGuarded = true;
+        options.TCP = guardTcp(options.TCP, this, this._options.timers);
+      }
     }
     try {
       this._io = new socket.io(options as never);
@@ -325,13 +337,19 @@ class Ecma419Socket implements Socket, TlsWatcher {
     }
   }
 
-  private _onWritable(count: number): void {
+  /** So much room TCP has: with all of it back nothing is in flight, and a drain is over. */
+  private _onRoom(count: number): void {
     if (count > this._mostRoom) this._mostRoom = count;
     if (count === this._mostRoom) this._isInFlight = false;
+    if (this._handler === undefined && !this._isInFlight) this._end();
+  }
+
+  private _onWritable(count: number): void {
+    if (!this._isGuarded) this._onRoom(count);
     const room = this._roomOf(count);
-    if (this._handler === undefined) {
-      if (!this._isInFlight) this._end();
-    } else if (room > 0 && this._failure === undefined) {
+    if (this._isGuarded && !this.isEncrypting) {
+      this._fail("tls", new Error("TLS ended before it was up"));
+    } else if (this._handler !== undefined && room > 0 && this._failure === undefined) {
       this._nextFailure = "closed";
       this._room = room;
       this._handler.onWritable(room);
@@ -339,7 +357,8 @@ class Ecma419Socket implements Socket, TlsWatcher {
   }
 
   private _onReadable(count: number): void {
-    if (count <= this._unread) return;
+    // Behind the end, which is on its way to the handler, nothing is announced.
+    if (count <= this._unread || this._failure !== undefined) return;
     this._unread = count;
     if (this._handler === undefined) this._drop();
     else this._handler.onReadable(count);
@@ -424,6 +443,8 @@ class Ecma419Timer implements Timer {
 
   schedule(delayMs: number): void {
     const timeMs = delayMs > 0 ? delayMs : 1;
+    // Stopped first: if it was due in the round of timers that runs now, it would still fire in it (mc/timer.c).
+    this.clear();
     // The same interval behind: where that differs, the SDK for Linux starts a second timer beside one that is
     // scheduled in its callback (modules/base/timer/lin).
     this._timers.schedule(this._timer, timeMs, timeMs);
