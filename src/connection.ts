@@ -66,6 +66,8 @@ interface Target {
   port: number;
   secure: object | undefined;
   autoReconnect: boolean;
+  /** The pause before the try that is under way, in milliseconds; 0: it is the first. */
+  retryMs: number;
 }
 
 /** First and longest pause before a lost connection is tried again; it doubles from one to the next. */
@@ -95,7 +97,7 @@ export class Connection implements SessionHandler, SocketHandler {
   private _isOver = false;
   /** Bytes that it has for us. */
   private _readable = 0;
-  /** Where it goes. */
+  /** Where it goes. Undefined once it has got there and will not be sent again. */
   private _target: Target | undefined = undefined;
   /** Where to go once what there is has ended and its outcome is told. */
   private _nextTarget: Target | undefined = undefined;
@@ -111,12 +113,8 @@ export class Connection implements SessionHandler, SocketHandler {
   private _reason = 0;
   private _detail: unknown = undefined;
 
-  /** The pause before the next try; 0 after a success. */
-  private _retryMs = 0;
-  /** A pause is under way. */
+  /** A pause before a try is under way. */
   private _isPausing = false;
-  /** The attempt came after a pause. */
-  private _isRetry = false;
 
   /**
    * The receive buffer. `_rxStart.._rxEnd` is received and not read; in front of it gathers what the decoder or a
@@ -169,7 +167,7 @@ export class Connection implements SessionHandler, SocketHandler {
    * Returns false, and changes nothing, when the platform has no socket left.
    */
   connect(host: string, port: number, secure: object | undefined, autoReconnect: boolean): boolean {
-    const target: Target = { host, port, secure, autoReconnect };
+    const target: Target = { host, port, secure, autoReconnect, retryMs: 0 };
     if (this._hasOutcome || this._isClosing) {
       this._nextTarget = target;
       this._isPausing = false;
@@ -177,7 +175,6 @@ export class Connection implements SessionHandler, SocketHandler {
     }
     if (!this._open(target)) return false;
     this._nextTarget = undefined;
-    this._isRetry = false;
     this._afterCall();
     return true;
   }
@@ -188,10 +185,11 @@ export class Connection implements SessionHandler, SocketHandler {
    */
   close(): boolean {
     // Also when an attempt goes on: what becomes of that is not tried again.
-    if (this._target !== undefined) this._target.autoReconnect = false;
+    const target = this._target;
+    if (target !== undefined) target.autoReconnect = false;
     if (this._nextTarget !== undefined) this._nextTarget.autoReconnect = false;
     this._isPausing = false;
-    if (this._socket !== undefined && this._room < 0 && this._isRetry) {
+    if (this._socket !== undefined && this._room < 0 && target !== undefined && target.retryMs > 0) {
       this._isClosing = true;
       this._finish(END_BY_APPLICATION, undefined);
     }
@@ -272,7 +270,9 @@ export class Connection implements SessionHandler, SocketHandler {
 
   onConnect(sessionPresent: boolean): void {
     this._isAccepted = true;
-    this._retryMs = 0;
+    const target = this._target;
+    if (target !== undefined && target.autoReconnect) target.retryMs = 0;
+    else this._target = undefined;
     this._handler.onConnect(sessionPresent);
   }
 
@@ -331,7 +331,6 @@ export class Connection implements SessionHandler, SocketHandler {
       if (this._socket !== undefined) {
         this._finish(CONN_FAIL_SERVER_NOT_FOUND, undefined);
       } else if (this._isPausing && this._target !== undefined) {
-        this._isRetry = true;
         this._openLater(this._target);
       }
     }
@@ -457,10 +456,10 @@ export class Connection implements SessionHandler, SocketHandler {
       this._detail = detail;
     }
     const target = this._target;
-    if (target !== undefined && target.autoReconnect && !isClosing && (isAccepted || this._isRetry)) {
+    if (target !== undefined && target.autoReconnect && !isClosing && (isAccepted || target.retryMs > 0)) {
       this._isPausing = true;
-      this._retryMs = this._retryMs === 0 ? FIRST_RETRY_MS : Math.min(this._retryMs * 2, LAST_RETRY_MS);
-      this._deadlineMs = this._hal.now() + this._retryMs;
+      target.retryMs = target.retryMs === 0 ? FIRST_RETRY_MS : Math.min(target.retryMs * 2, LAST_RETRY_MS);
+      this._deadlineMs = this._hal.now() + target.retryMs;
     }
   }
 
@@ -470,7 +469,7 @@ export class Connection implements SessionHandler, SocketHandler {
     const next = this._nextTarget;
     if (next !== undefined && this._socket === undefined) {
       this._nextTarget = undefined;
-      this._isRetry = false;
+      this._target = undefined;
       this._openLater(next);
       this._tell();
     }

@@ -62,8 +62,6 @@ export abstract class Framer implements StreamDecoder {
   private _first = 0;
   /** Bytes still to come: of the packet, then of the payload. While the length is read: the length so far. */
   private _owed = 0;
-  /** How far the next seven bits of the length are to be shifted. */
-  private _shift = 0;
   /** Bytes of the whole packet, as far as they are known. */
   private _packetLength = 0;
   /** Bytes that must lie together before the packet can be read on. */
@@ -117,7 +115,6 @@ export abstract class Framer implements StreamDecoder {
           at++;
           this._first = first;
           this._owed = 0;
-          this._shift = 0;
           this._packetLength = 1;
           this._state = AWAIT_LENGTH;
           break;
@@ -133,11 +130,9 @@ export abstract class Framer implements StreamDecoder {
         }
         case AWAIT_LENGTH: {
           const byte = bytes[at++];
-          this._owed |= (byte & 127) << this._shift;
-          this._shift += 7;
-          this._packetLength++;
+          this._owed |= (byte & 127) << (7 * (this._packetLength++ - 1));
           if (byte < 128) this._begin();
-          else if (this._shift === 28) this._end = BAD_REMAINING_LENGTH;
+          else if (this._packetLength === 5) this._end = BAD_REMAINING_LENGTH;
           break;
         }
         case AWAIT_BODY:

@@ -49,7 +49,6 @@ export class Outbox {
   doneType = -1;
   /** The table is a ring; its oldest entry is at `_head`. */
   private readonly _table: Int32Array;
-  private readonly _tableLength: number;
   private _head = 0;
   /** Where the next entry is. */
   private _next = 0;
@@ -67,13 +66,12 @@ export class Outbox {
    */
   constructor(capacity: number, maxOperations: number) {
     this.bytes = new Uint8Array(capacity);
-    this._tableLength = maxOperations * ENTRY;
-    this._table = new Int32Array(this._tableLength);
+    this._table = new Int32Array(maxOperations * ENTRY);
   }
 
   /** True when the table has no entry left. */
   isFull(): boolean {
-    return this.count * ENTRY === this._tableLength;
+    return this.count * ENTRY === this._table.length;
   }
 
   /**
@@ -304,12 +302,12 @@ export class Outbox {
   /** Where in the table the entry is that is `index` behind the oldest. */
   private _entry(index: number): number {
     const entry = this._head + index * ENTRY;
-    return entry < this._tableLength ? entry : entry - this._tableLength;
+    return entry < this._table.length ? entry : entry - this._table.length;
   }
 
   /** Where the entry is that follows the one at `entry`. */
   private _behind(entry: number): number {
-    return entry + ENTRY === this._tableLength ? 0 : entry + ENTRY;
+    return entry + ENTRY === this._table.length ? 0 : entry + ENTRY;
   }
 
   /** How far behind the oldest the entry with this packet id is, or -1. Where it was found is `_hint`. */
