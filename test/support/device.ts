@@ -189,7 +189,7 @@ export class Device {
     const methods = client as unknown as Record<string, Callback>;
     for (const name of METHODS) {
       const method = methods[name];
-      methods[name] = (...values) => {
+      const watched: Callback = (...values) => {
         this.calls.push(name);
         try {
           const guarded = values.map((value) =>
@@ -199,6 +199,8 @@ export class Device {
           this.calls.pop();
         }
       };
+      // Not by assignment, which fails where the client's prototype is frozen.
+      Object.defineProperty(client, name, { value: watched });
     }
     return client;
   }
