@@ -124,7 +124,8 @@ class GuardedTcp {
   private readonly _timers: Ecma419Timers;
   private readonly _onReadable: (count: number) => void;
   private _readable = 0;
-  private _isClosed = false;
+  /** It was closed, or TLS threw: TLS hears nothing more. */
+  private _isOver = false;
   /** CHANGE_CIPHER_SPEC was received. Until then the records' headers are looked at. */
   private _isDecrypting = false;
   /** Where in a header the next byte belongs. */
@@ -142,12 +143,11 @@ class GuardedTcp {
       onReadable: (count: number) => this._read(count),
       onWritable: (count: number) => {
         watcher.onTcpWritable(count);
-        // A drain may be over.
-        if (this._isClosed) return;
+        if (this._isOver) return;
         try {
           options.onWritable(count);
         } catch (error) {
-          watcher.onTlsThrown(error);
+          this._fail(error);
         }
       },
     };
@@ -188,7 +188,7 @@ class GuardedTcp {
   }
 
   close(): void {
-    this._isClosed = true;
+    this._isOver = true;
     if (this._timer !== undefined) this._timers.clear(this._timer);
     this._timer = undefined;
     this._tcp.close();
@@ -215,10 +215,16 @@ class GuardedTcp {
   }
 
   private _read(count: number): void {
+    if (this._isOver) return;
     try {
       this._onReadable(count);
     } catch (error) {
-      this._watcher.onTlsThrown(error);
+      this._fail(error);
     }
+  }
+
+  private _fail(error: unknown): void {
+    this._isOver = true;
+    this._watcher.onTlsThrown(error);
   }
 }

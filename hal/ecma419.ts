@@ -357,11 +357,15 @@ class Ecma419Socket implements Socket, TlsWatcher {
   }
 
   private _onReadable(count: number): void {
-    // Behind the end, which is on its way to the handler, nothing is announced.
-    if (count <= this._unread || this._failure !== undefined) return;
+    if (count <= this._unread) return;
     this._unread = count;
-    if (this._handler === undefined) this._drop();
-    else this._handler.onReadable(count);
+    if (this._handler === undefined) {
+      this._drop();
+    } else {
+      // An end that was to be told comes behind these bytes: after a failed write, TCP and TLS may still hold some.
+      if (this._failure !== undefined) this._clearTimer();
+      this._handler.onReadable(count);
+    }
   }
 
   /** What may be written, of the room that the platform states; after the end it states none. */

@@ -799,11 +799,10 @@ describe("The HAL of ECMA-419", () => {
       expect(closed.events).toEqual(["writable 5744"]);
     });
 
-    test("nothing is announced between the platform's end and the client's", async () => {
+    test("no room is announced between the platform's end and the client's", async () => {
       const { client } = await connect();
       const { last } = board.tcp;
       last.tellError(1);
-      last.options.onReadable!.call(last, 10);
       last.options.onWritable!.call(last, 10);
       await failure(client);
       expect(client.events).toEqual(["writable 5744", "error closed"]);
@@ -861,6 +860,29 @@ describe("The HAL of ECMA-419", () => {
       expect(client.failure).toBeUndefined();
       expect(client.read()).toEqual(pattern(10));
       expect(await failure(client)).toBe("closed");
+    });
+
+    test("bytes that come behind a failed write are handed over before the end is told", async () => {
+      const { client, peer } = await connect();
+      const { last } = board.tcp;
+      jest.spyOn(last, "write").mockImplementation(() => {
+        throw new Error("no memory");
+      });
+      peer.send(pattern(10));
+      while (last.called.at(-1) !== "readable 10") await new Promise(setImmediate);
+      expect(client.write(pattern(1))).toBe(0);
+      client.read();
+      peer.send(pattern(20));
+      // Without a turn of the timers: the end is on its way.
+      while (last.called.at(-1) !== "readable 20") await new Promise(setImmediate);
+      await settle();
+      expect(client.failure).toBeUndefined();
+      client.read(19);
+      await settle();
+      expect(client.failure).toBeUndefined();
+      client.read();
+      expect(await failure(client)).toBe("closed");
+      expect(client.events.slice(1)).toEqual(["readable 10", "readable 20", "error closed"]);
     });
 
     test("close() between the end and its being told keeps it from being told", async () => {
@@ -1136,7 +1158,7 @@ describe("The HAL of ECMA-419", () => {
       expect((client.detail as Error).message).toBe("would block");
     });
 
-    test("close_notify before the handshake: nothing is told to be up, and nothing of the client goes out", async () => {
+    test("close_notify before the handshake: no connection is told of, and nothing of the client goes out", async () => {
       for (const ahead of [0, 1, 2]) {
         const { client, peer } = await hello();
         client.whenWritable = () => client.write(Buffer.from("user, password"));
@@ -1178,6 +1200,19 @@ describe("The HAL of ECMA-419", () => {
       expect(await failure(client)).toBe("closed");
       await settle();
       expect(client.events.slice(1)).toEqual(["readable 10", "error closed"]);
+    });
+
+    test("records behind a failed write are handed over before the end is told", async () => {
+      const { client, peer } = await connect({});
+      peer.sendRecords(...[10, 20, 30].map((length) => encrypted(APPLICATION_DATA, pattern(length))));
+      peer.end();
+      await happens(() => client.unread === 10);
+      await settle();
+      expect(client.write(pattern(5))).toBe(0);
+      client.whenReadable = () => client.read();
+      client.read();
+      expect(await failure(client)).toBe("closed");
+      expect(client.events.slice(1)).toEqual(["readable 10", "readable 20", "readable 30", "error closed"]);
     });
 
     test("FIN without close_notify", async () => {
