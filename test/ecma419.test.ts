@@ -1158,7 +1158,7 @@ describe("The HAL of ECMA-419", () => {
       expect((client.detail as Error).message).toBe("would block");
     });
 
-    test("close_notify before the handshake: no connection is told of, and nothing of the client goes out", async () => {
+    test("close_notify before the handshake: no connection is told of, and the client's bytes stay in", async () => {
       for (const ahead of [0, 1, 2]) {
         const { client, peer } = await hello();
         client.whenWritable = () => client.write(Buffer.from("user, password"));
