@@ -21,13 +21,23 @@ const SIZES = resolve(root, "bench/size.json");
 const README = resolve(root, "README.md");
 const BLOCK = /(<!-- budget -->)[^]*?(<!-- \/budget -->)/;
 
+/** Those of a client alone, and with the HAL of boards between it and the platform's own connection. */
 interface Figures {
   computrons?: number;
   slots?: number;
+  withHalComputrons?: number;
+  withHalSlots?: number;
   writes?: number;
 }
 
-/** What is aimed at. */
+/** What a round of a task used. */
+interface Round {
+  computrons: number;
+  slots: number;
+  writes: number;
+}
+
+/** What is aimed at, for a client alone. */
 const RECEIVED = { computrons: 400, slots: 12 };
 const PUBLISHED = { computrons: 300, slots: 12, writes: 1 };
 const CLIENT = { slots: 117 };
@@ -117,17 +127,17 @@ class Bench {
   }
 
   /** What a round costs: between few and more of them nothing is collected, and all that is fixed cancels out. */
-  async round(call: string): Promise<Required<Figures>> {
+  async round(call: string): Promise<Round> {
     const few = 12;
     const more = 20;
-    const used: Required<Figures>[] = [];
+    const used: Round[] = [];
     for (const rounds of [few, few, more]) {
       await this.machine.evaluate("gc()");
       await this.writes();
       const usage = await this.machine.evaluate(call.replace("ROUNDS", String(rounds)));
       used.push({ ...usage, writes: await this.writes() });
     }
-    const per = (name: "computrons" | "slots" | "writes"): number => (used[2][name] - used[1][name]) / (more - few);
+    const per = (name: keyof Round): number => (used[2][name] - used[1][name]) / (more - few);
     return { computrons: per("computrons"), slots: per("slots"), writes: per("writes") };
   }
 }
@@ -138,26 +148,33 @@ async function measure(): Promise<Record<string, Figures>> {
   try {
     await bench.machine.evaluate(await boardScript());
     await bench.machine.evaluate(await bundle("bench/workload.ts"));
-    // The first client makes what all share.
-    await bench.machine.evaluate('start("string")');
-    const start = await bench.live();
-    const idle = await bench.grown(start, "1 + 1");
-    figures[CLIENT_TITLE] = { slots: (await bench.grown(start + idle, 'start("string")')) - idle };
-
-    const whole = new Map<Task, Required<Figures>>();
-    for (const format of ["string", "buffer"] as const) {
-      await bench.machine.evaluate(`start("${format}")`);
-      for (const task of TASKS.filter((each) => each.format === format)) whole.set(task, await bench.round(task.call));
+    const live: number[] = [];
+    const whole = new Map<Task, Round[]>(TASKS.map((task) => [task, []]));
+    for (const isAdapted of [false, true]) {
+      // The first client makes what all share.
+      await bench.machine.evaluate(`start(${isAdapted}, "string")`);
+      const start = await bench.live();
+      const idle = await bench.grown(start, "1 + 1");
+      live.push((await bench.grown(start + idle, `start(${isAdapted}, "string")`)) - idle);
+      for (const format of ["string", "buffer"] as const) {
+        await bench.machine.evaluate(`start(${isAdapted}, "${format}")`);
+        for (const task of TASKS.filter((each) => each.format === format)) {
+          whole.get(task)!.push(await bench.round(task.call));
+        }
+      }
     }
+    figures[CLIENT_TITLE] = { slots: live[0], withHalSlots: live[1] };
     await bench.machine.evaluate("idle()");
     for (const task of TASKS) {
-      const { computrons, slots, writes } = whole.get(task)!;
+      const [alone, withHal] = whole.get(task)!;
       const own = await bench.round(task.call);
       const share = (all: number, its: number): number => Math.round(((all - its) / task.messages) * 100) / 100;
       figures[task.title] = {
-        computrons: share(computrons, own.computrons),
-        slots: share(slots, own.slots),
-        writes: share(writes, 0),
+        computrons: share(alone.computrons, own.computrons),
+        slots: share(alone.slots, own.slots),
+        withHalComputrons: share(withHal.computrons, own.computrons),
+        withHalSlots: share(withHal.slots, own.slots),
+        writes: share(alone.writes, 0),
       };
     }
   } finally {
@@ -167,15 +184,14 @@ async function measure(): Promise<Record<string, Figures>> {
 }
 
 function table(figures: Record<string, Figures>): string {
-  const digits = (count: number | undefined): string => count === undefined ? "" : count.toLocaleString("en-US");
   const row = (title: string, target: Figures): string => {
-    const { computrons, slots, writes } = figures[title];
-    const aims = [target.computrons, target.slots].map(digits).filter((aim) => aim !== "").join(", ");
-    return `| ${title} | ${digits(computrons)} | ${digits(slots)} | ${digits(writes)} | ${aims} |`;
+    const { computrons, slots, withHalComputrons, withHalSlots, writes } = figures[title];
+    const cells = [computrons, withHalComputrons, target.computrons, slots, withHalSlots, target.slots, writes];
+    return `| ${[title, ...cells.map((count) => count?.toLocaleString("en-US") ?? "")].join(" | ")} |`;
   };
   return [
-    "| one message, payload of 64 bytes | computrons | slots | socket writes | aim |",
-    "|---|--:|--:|--:|--:|",
+    "| one message, payload of 64 bytes | computrons | with HAL | aim | slots | with HAL | aim | socket writes |",
+    "|---|--:|--:|--:|--:|--:|--:|--:|",
     ...TASKS.map(({ title, target }) => row(title, target)),
     row(CLIENT_TITLE, CLIENT),
   ].join("\n");

@@ -2,7 +2,8 @@
  * What budget.ts has the XS engine do: a client, connected and subscribed, on a platform that does nothing but hand
  * bytes over. Text is converted as on a board, by `TextEncoder` into a view and by `TextDecoder` from one.
  */
-import type { Hal, Socket, SocketHandler, Text, Timer } from "../hal/socket.js";
+import { createEcma419Hal } from "../hal/ecma419.js";
+import type { Hal, SocketHandler, Text } from "../hal/socket.js";
 import type { Client } from "../src/face.js";
 import type * as Board from "../src/face.js";
 
@@ -15,92 +16,132 @@ const TEXT = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const BYTES = new TextEncoder().encode(TEXT);
 const CONNACK = new Uint8Array([0x20, 2, 0, 0]);
 const SUBACK = new Uint8Array([0x90, 3, 0, 1, 0]);
+/** More than is ever written, so that it need not be announced again. */
+const ROOM = 1 << 24;
+const CAPACITIES = { rxCapacity: 1024, txCapacity: 1024, maxOperations: 16, receiveMaximum: 16 };
 
-/** A socket whose peer is the measurement, with a timer, a clock and text. */
-class Platform implements Hal, Socket, Timer {
-  defaults = { rxCapacity: 1024, txCapacity: 1024, maxOperations: 16, receiveMaximum: 16 };
-  text = {
-    encode: (string: string, bytes: Uint8Array, offset: number, end: number): number => {
-      const done = this.encoder.encodeInto(string, bytes.subarray(offset, end));
-      return done.read === string.length ? offset + done.written : -1;
-    },
-    decode: (bytes: Uint8Array, start: number, end: number): string =>
-      this.decoder.decode(bytes.subarray(start, end)),
-  };
-  handler: SocketHandler | undefined = undefined;
-  onTimer = (): void => undefined;
-  /** The timer is set to what is over at once. */
-  isDue = false;
-  writes = 0;
-  private readonly encoder = new TextEncoder();
-  private readonly decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-  private received: Uint8Array = CONNACK;
+/** The other end of the one connection, and of its timer. */
+const peer = {
+  received: CONNACK as Uint8Array,
+  writes: 0,
+  onWritable: (_count: number): void => undefined,
+  onReadable: (_count: number): void => undefined,
+  onTimer: (): void => undefined,
+  /** What fires at the end of the turn. */
+  due: undefined as (() => void) | undefined,
 
-  open(_host: string, _port: number, _secure: object | undefined, handler: SocketHandler): Socket {
-    this.handler = handler;
-    return this;
-  }
+  receive(bytes: Uint8Array): void {
+    this.received = bytes;
+    this.onReadable(bytes.length);
+  },
 
-  checkSecure(): void {
-    // There is no TLS.
-  }
+  /** The end of a turn. */
+  turn(): void {
+    const due = this.due;
+    this.due = undefined;
+    if (due !== undefined) due();
+  },
+};
 
-  createText(): Text {
-    return this.text;
-  }
+/** What the clients have given to `bare`, which keeps no object for a client. */
+const timers: (() => void)[] = [];
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const encoder = new TextEncoder();
 
-  createTimer(onTimer: () => void): Timer {
-    this.onTimer = onTimer;
-    return this;
-  }
+const text = {
+  encode(string: string, bytes: Uint8Array, offset: number, end: number): number {
+    const done = encoder.encodeInto(string, bytes.subarray(offset, end));
+    return done.read === string.length ? offset + done.written : -1;
+  },
+  decode: (bytes: Uint8Array, start: number, end: number): string => decoder.decode(bytes.subarray(start, end)),
+} as Text;
 
-  now(): number {
-    return 0;
-  }
-
-  uncaught(error: unknown): void {
-    throw error;
-  }
-
-  generateId(): string {
-    return "1";
-  }
-
-  schedule(delayMs: number): void {
-    this.isDue = delayMs === 0;
-  }
-
-  clear(): void {
-    this.isDue = false;
-  }
-
+const socket = {
   read(bytes: Uint8Array, start: number, end: number): number {
-    bytes.set(this.received, start);
+    bytes.set(peer.received, start);
     return end - start;
+  },
+  write(): number {
+    peer.writes++;
+    return ROOM;
+  },
+  close: ignore,
+};
+
+const timer = {
+  schedule(delayMs: number): void {
+    peer.due = delayMs === 0 ? peer.onTimer : undefined;
+  },
+  clear: ignore,
+};
+
+/** As little of a platform as there can be, so that what is measured is the client. */
+const bare: Hal = {
+  defaults: CAPACITIES,
+  open(_host: string, _port: number, _secure: object | undefined, handler: SocketHandler) {
+    peer.onReadable = (count) => handler.onReadable(count);
+    peer.onWritable = (count) => handler.onWritable(count);
+    return socket;
+  },
+  checkSecure: ignore,
+  createTimer(onTimer: () => void) {
+    timers.push(onTimer);
+    peer.onTimer = onTimer;
+    return timer;
+  },
+  createText: () => text,
+  now: () => 0,
+  uncaught(error: unknown) {
+    throw error;
+  },
+  generateId: () => "1",
+};
+
+/** A connection of a board. */
+class Tcp {
+  constructor(options: typeof peer) {
+    peer.onReadable = options.onReadable;
+    peer.onWritable = options.onWritable;
+  }
+
+  read(bytes: Uint8Array): void {
+    bytes.set(peer.received);
   }
 
   write(): number {
-    this.writes++;
-    return 1024;
+    peer.writes++;
+    return ROOM;
   }
 
   close(): void {
-    this.handler = undefined;
-  }
-
-  /** Lets the client have bytes. */
-  receive(bytes: Uint8Array): void {
-    this.received = bytes;
-    this.handler!.onReadable(bytes.length);
-  }
-
-  /** The end of a turn: what is due now fires. */
-  turn(): void {
-    if (!this.isDue) return;
-    this.isDue = false;
-    this.onTimer();
+    // Nothing is kept.
   }
 }
+
+/** What a board's firmware has: the adapter on a connection and a timer that cost nothing. */
+const adapted: Hal = createEcma419Hal({
+  tcp: { socket: { io: Tcp } },
+  tls: undefined,
+  timers: {
+    set(callback: () => void) {
+      peer.due = callback;
+      return callback;
+    },
+    repeat: (callback: () => void) => callback,
+    schedule(callback: () => void, delayMs?: number) {
+      if (delayMs === 1) peer.due = callback;
+      else if (peer.due === callback) peer.due = undefined;
+    },
+    clear: ignore,
+  },
+  TextEncoder,
+  TextDecoder,
+  now: () => 0,
+  generateId: () => "1",
+  defaults: CAPACITIES,
+  openDelayMs: 0,
+  drainMs: 0,
+});
 
 function ignore(): void {
   // What an application does is its own affair.
@@ -120,8 +161,6 @@ function publishPacket(topic: string, first: number, count: number): Uint8Array 
   return packets;
 }
 
-const platform = new Platform();
-const mqtt = board.createMqtt(platform, board.MQTT_3_1_1);
 let client: Client;
 /** Every client made, so that one more is all that is added. */
 const clients: Client[] = [];
@@ -133,29 +172,32 @@ function acknowledge(first: number, id: number): void {
   ack[0] = first;
   ack[2] = id >> 8;
   ack[3] = id & 255;
-  platform.receive(ack);
+  peer.receive(ack);
 }
 
 const scope = globalThis as unknown as Record<string, unknown>;
-scope["clients"] = clients;
+scope["kept"] = [clients, timers];
 
 /** Makes the client that everything below measures. */
-scope["start"] = (format: "string" | "buffer"): void => {
+scope["start"] = (isAdapted: boolean, format: "string" | "buffer"): void => {
+  const mqtt = board.createMqtt(isAdapted ? adapted : bare, board.MQTT_3_1_1);
   client = mqtt.Client("sensor", 60, null, null, 0, { maxMessageLength: 256, format });
   clients.push(client);
-  client.connect("broker");
-  platform.handler!.onWritable(1024);
-  platform.receive(CONNACK);
+  packetId = 1;
+  client.connect("192.168.0.1");
+  peer.turn();
+  peer.onWritable(ROOM);
+  peer.receive(CONNACK);
   client.on("message", ignore);
   client.subscribe("a/b", 0);
-  platform.turn();
-  platform.receive(SUBACK);
+  peer.turn();
+  peer.receive(SUBACK);
 };
 
 scope["receive"] = (rounds: number, topicLength: number, qos: number, perRead: number): void => {
   const packets = publishPacket(LONG_TOPIC.substring(0, topicLength), 0x30 | (qos << 1), perRead);
   for (let i = 0; i < rounds; i++) {
-    platform.receive(packets);
+    peer.receive(packets);
     if (qos === 2) acknowledge(0x62, 7);
   }
 };
@@ -169,31 +211,26 @@ scope["publish"] = (rounds: number, isText: boolean, qos: 0 | 1 | 2, isTurning: 
       if (qos === 2) acknowledge(0x50, packetId);
       acknowledge(qos === 1 ? 0x40 : 0x70, packetId);
     }
-    if (isTurning) platform.turn();
+    if (isTurning) peer.turn();
   }
 };
 
 /** What the measurement itself costs: the same loops around a client that does nothing. */
-const nothing = {
-  bytes: new Uint8Array(1024),
-  onReadable(count: number): void {
-    platform.read(this.bytes, 0, count);
-  },
-  onWritable: ignore,
-  onError: ignore,
-  publish(): boolean {
-    platform.write();
-    return true;
-  },
-};
 scope["idle"] = (): void => {
-  platform.handler = nothing;
-  platform.onTimer = ignore;
-  client = nothing as unknown as Client;
+  const bytes = new Uint8Array(1024);
+  peer.onReadable = (count) => {
+    socket.read(bytes, 0, count);
+  };
+  client = {
+    publish(): boolean {
+      socket.write();
+      return true;
+    },
+  } as unknown as Client;
 };
 
 /** Tells how often the socket was written to since the last call. */
 scope["tell"] = (): void => {
-  issueCommand(new Uint32Array([platform.writes]).buffer);
-  platform.writes = 0;
+  issueCommand(new Uint32Array([peer.writes]).buffer);
+  peer.writes = 0;
 };
