@@ -48,14 +48,19 @@ function makeHal(board: Board, options: Partial<Ecma419Options> = {}): Hal {
   });
 }
 
-/** Turns of the event loop, each `stepMs` on the board's clock, until `condition` holds. */
-async function until(board: Board, condition: () => boolean, stepMs = 0): Promise<void> {
+/** Turns of the event loop until `condition` holds; no timer of a board fires. */
+async function turnUntil(condition: () => boolean, betweenTurns = (): void => {}): Promise<void> {
   const start = performance.now();
   while (!condition()) {
     if (performance.now() - start > 10000) throw new Error("it does not come to that");
-    board.timers.advance(stepMs);
+    betweenTurns();
     await new Promise(setImmediate);
   }
+}
+
+/** ... each `stepMs` on the board's clock. */
+function until(board: Board, condition: () => boolean, stepMs = 0): Promise<void> {
+  return turnUntil(condition, () => board.timers.advance(stepMs));
 }
 
 /** The far end of a connection; over TLS the fake one of `TlsServerEnd`. */
@@ -869,12 +874,12 @@ describe("The HAL of ECMA-419", () => {
         throw new Error("no memory");
       });
       peer.send(pattern(10));
-      while (last.called.at(-1) !== "readable 10") await new Promise(setImmediate);
+      await turnUntil(() => last.called.at(-1) === "readable 10");
       expect(client.write(pattern(1))).toBe(0);
       client.read();
       peer.send(pattern(20));
       // Without a turn of the timers: the end is on its way.
-      while (last.called.at(-1) !== "readable 20") await new Promise(setImmediate);
+      await turnUntil(() => last.called.at(-1) === "readable 20");
       await settle();
       expect(client.failure).toBeUndefined();
       client.read(19);
@@ -1109,7 +1114,7 @@ describe("The HAL of ECMA-419", () => {
       client.read();
       peer.sendRecords(encrypted(APPLICATION_DATA, pattern(30)));
       // Without a turn of the timers: what was left goes on when the new bytes come.
-      while (board.tcp.last.called.at(-1) !== `readable ${20 + 29 + 30 + 29}`) await new Promise(setImmediate);
+      await turnUntil(() => board.tcp.last.called.at(-1) === `readable ${20 + 29 + 30 + 29}`);
       expect(client.unread).toBe(20);
       board.timers.advance(0);
       expect(client.read()).toEqual(pattern(20));
@@ -1143,9 +1148,9 @@ describe("The HAL of ECMA-419", () => {
     test("good records behind a bad one are not announced", async () => {
       const { client, peer } = await connect({});
       peer.sendRecords(record(99, [1, 2]));
-      while (board.tcp.last.called.at(-1) !== "readable 7") await new Promise(setImmediate);
+      await turnUntil(() => board.tcp.last.called.at(-1) === "readable 7");
       peer.sendRecords(encrypted(APPLICATION_DATA, pattern(10)));
-      while (board.tcp.last.called.at(-1) !== "readable 39") await new Promise(setImmediate);
+      await turnUntil(() => board.tcp.last.called.at(-1) === "readable 39");
       expect(await failure(client)).toBe("closed");
       expect(client.events.slice(1)).toEqual(["error closed"]);
     });
@@ -1258,6 +1263,20 @@ describe("The HAL of ECMA-419", () => {
         await happens(() => peer.receivedLength === written);
         expect(client.failure).toBeUndefined();
       }
+    });
+
+    test('the end is "closed", also when the last that was heard is room for less than a record', async () => {
+      const { client, peer } = await connect({});
+      await settle();
+      board.tcp.holds = true;
+      client.write(pattern(10));
+      while (client.room! > 0) client.write(pattern(client.room!));
+      await happens(() => board.tcp.held.length > 1);
+      board.tcp.held.shift()!();
+      await settle();
+      expect(client.room).toBe(0);
+      peer.end();
+      expect(await failure(client)).toBe("closed");
     });
 
     test("room for less than a record's overhead is not announced", async () => {
