@@ -1,0 +1,81 @@
+/** The suites that need no network, on the engine of Moddable's boards. */
+import { testOnXs } from "./suites.js";
+
+await testOnXs(
+  "on XS",
+  [
+    [
+      "test/decoder.test.ts",
+      "test/encoder.test.ts",
+      "test/server-codec.test.ts",
+      "test/outbox.test.ts",
+      "test/topic.test.ts",
+      "test/utf8.test.ts",
+    ],
+    [
+      "test/session/connect.test.ts",
+      "test/session/control.test.ts",
+      "test/session/hostile.test.ts",
+      "test/session/keep-alive.test.ts",
+      "test/session/loss.test.ts",
+      "test/session/receiving.test.ts",
+      "test/session/resuming.test.ts",
+      "test/session/sending.test.ts",
+    ],
+    [
+      "test/arguments.test.ts",
+      "test/client.test.ts",
+      "test/connection.test.ts",
+      "test/client/anything.test.ts",
+      "test/client/callbacks.test.ts",
+      "test/client/close.test.ts",
+      "test/client/connect.test.ts",
+      "test/client/construction.test.ts",
+      "test/client/operations.test.ts",
+      "test/connection/endings.test.ts",
+      "test/connection/schedule.test.ts",
+      "test/connection/stream.test.ts",
+      "test/connection/upkeep.test.ts",
+    ],
+    ["test/mock.test.ts"],
+  ],
+  {
+    leftOut: [
+      {
+        file: "test/decoder.test.ts",
+        titles: /reads a PUBLISH whose remaining length is 209715[12]$/,
+        reason: "the test's own string of two megabytes grows piece by piece for a minute",
+      },
+      {
+        file: "test/server-codec.test.ts",
+        titles: /reads a PUBLISH whose remaining length is 209715[12]$/,
+        reason: "the test's own string of two megabytes grows piece by piece for a minute",
+      },
+      {
+        file: "test/encoder.test.ts",
+        titles: /text beyond ASCII .* 2097150 to 2097153 bytes/,
+        reason: "two megabytes of such text are made and compared for a minute",
+      },
+      {
+        file: "test/session/sending.test.ts",
+        titles: /packet ids are passed over while in use, also by a message that outlived all others/,
+        reason: "tens of thousands of messages, several seconds",
+      },
+      {
+        file: "test/utf8.test.ts",
+        titles: /isUtf8 .* (says of|takes every character)/,
+        reason: "too many sequences, and boards do not have utf8.ts",
+      },
+      {
+        file: "test/connection/stream.test.ts",
+        titles: /is delivered when many packets come in a segment/,
+        reason: "a thousand arguments, in calls inside calls, are more than the stack of 4,096 slots",
+      },
+      {
+        file: "test/mock.test.ts",
+        titles: /ScriptText decodes and encodes as the platform's TextDecoder and Buffer do/,
+        reason: "XS's TextDecoder has another count of U+FFFD for ill-formed bytes",
+      },
+    ],
+  },
+);
