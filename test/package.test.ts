@@ -73,7 +73,8 @@ beforeAll(() => {
     filter: (path) => !LEFT_BEHIND.includes(relative(ROOT, path).split(sep)[0] ?? ""),
   });
   symlinkSync(join(ROOT, "node_modules"), join(source, "node_modules"), "junction");
-  run("npm", ["pack", "--pack-destination", ".."], source);
+  // With the scripts, as "publishConfig" has it for publishing: "prepack" makes dist. .npmrc leaves them out.
+  run("npm", ["pack", "--ignore-scripts=false", "--pack-destination", ".."], source);
   const tarball = readdirSync(folder).find((name) => name.endsWith(".tgz")) ?? "";
   mkdirSync(consumer);
   writeFileSync(join(consumer, "package.json"), JSON.stringify({ name: "consumer", private: true }));
@@ -362,6 +363,12 @@ describe("the checkout", () => {
     const lock = readJson<{ packages: Record<string, { resolved?: string }> }>(join(ROOT, "package-lock.json"));
     const named = Object.keys(lock.packages).filter((path) => lock.packages[path]?.resolved !== undefined);
     expect(named).toEqual([]);
+  });
+
+  it("is published with dist: the scripts that .npmrc leaves out are run then", () => {
+    const manifest = readJson<{ publishConfig: object; scripts: object }>(join(ROOT, "package.json"));
+    expect(manifest.publishConfig).toEqual({ "ignore-scripts": false });
+    expect(manifest.scripts).toMatchObject({ prepack: "npm run build" });
   });
 
   it("pins every development dependency to one version", () => {
