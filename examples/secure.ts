@@ -17,5 +17,5 @@ m.on("connfail", (_client, reason) => print("failed reason: " + reason));
 m.on("offline", () => print("offline"));
 
 // The broker's certificate must be for this name, and from an authority that the platform trusts, which is always
-// checked; 1 instead of the options asks for the name "192.168.11.118". An authority of your own goes into `ca`.
-m.connect("192.168.11.118", 8883, { servername: "broker.example" });
+// checked. Options of the platform may stand for the 1: an authority of your own, say.
+m.connect("broker.example", 8883, 1);

@@ -1,0 +1,11 @@
+/** Modules of the Moddable SDK (8.2) that the published types do not have, as far as they are used here. */
+
+declare module "embedded:network/interface/wifi" {
+  export default class WiFi {
+    constructor(options: { onChanged: (property: "connection" | "address") => void });
+    connect(options: { SSID: string; password?: string }): void;
+    /** 200 disconnected, 300 connecting, 400 connected, 500 with an address. */
+    readonly connection: number;
+    readonly address: string | undefined;
+  }
+}
