@@ -194,7 +194,7 @@ class Ecma419Socket implements Socket, TlsWatcher {
   /** Most room that was ever announced: when it is back, nothing is in flight. */
   private _mostRoom = 0;
   private _isInFlight = false;
-  /** TLS runs on a TCP with the guard in front, which tells of TCP's room; else `_onWritable` does. */
+  /** TLS runs on a TCP with the guard in front. */
   private _isGuarded = false;
   /** Set when the connection is over, which is told when everything is read. */
   private _failure: SocketFailure | undefined = undefined;
@@ -337,7 +337,10 @@ class Ecma419Socket implements Socket, TlsWatcher {
     }
   }
 
-  /** So much room TCP has: with all of it back nothing is in flight, and a drain is over. */
+  /**
+   * So much room there is: with all of it back nothing is in flight, and a drain is over. Below a guard it is TCP's
+   * room that tells; that of TLS is always less.
+   */
   private _onRoom(count: number): void {
     if (count > this._mostRoom) this._mostRoom = count;
     if (count === this._mostRoom) this._isInFlight = false;
@@ -345,7 +348,7 @@ class Ecma419Socket implements Socket, TlsWatcher {
   }
 
   private _onWritable(count: number): void {
-    if (!this._isGuarded) this._onRoom(count);
+    this._onRoom(count);
     const room = this._roomOf(count);
     if (this._isGuarded && !this.isEncrypting) {
       this._fail("tls", new Error("TLS ended before it was up"));
@@ -395,7 +398,7 @@ class Ecma419Socket implements Socket, TlsWatcher {
     this._failure = failure;
     this._detail = detail;
     this._closeResolver();
-    if (this._unread === 0 || this._handler === undefined) this._tellLater();
+    if (this._unread === 0) this._tellLater();
   }
 
   /** Never at once: who is told may be in the middle of a call, and the platform in the middle of its callback. */

@@ -794,7 +794,7 @@ describe("The HAL of ECMA-419", () => {
       const { options: closedOptions } = board.tcp.last;
       closed.close();
       for (const each of [options, closedOptions]) {
-        each.onReadable!.call(board.tcp.last, 0);
+        each.onReadable!.call(board.tcp.last, 10);
         each.onWritable!.call(board.tcp.last, 5);
         each.onError!.call(board.tcp.last);
         each.onWritable!.call(board.tcp.last, 5744);
