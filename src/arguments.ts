@@ -26,6 +26,11 @@ export function wrong(name: string, expected: string, value: unknown): TypeError
   return new TypeError(name + " must be " + expected + ", not " + show(value));
 }
 
+/** An error that says that an argument cannot become UTF-8 [MQTT-1.5.3-1]. */
+export function illFormed(name: string): TypeError {
+  return new TypeError(name + " must not have a lone surrogate");
+}
+
 /** An integer from `min` to `max`. */
 export function asInteger(name: string, value: unknown, byDefault: number, min: number, max: number): number {
   if (isNil(value)) return byDefault;
@@ -73,7 +78,7 @@ export function checkField(text: Text, name: string, value: string | Uint8Array)
   if (typeof value === "string") {
     // No string takes more than three bytes for each of its UTF-16 code units.
     length = text.encode(value, new Uint8Array(length * 3), 0, length * 3);
-    if (length === ILL_FORMED) throw new TypeError(name + " must not have a lone surrogate");
+    if (length === ILL_FORMED) throw illFormed(name);
   }
   if (length > MAX_FIELD_LENGTH) {
     throw new RangeError(name + " must be at most 65535 bytes long, not " + String(length));

@@ -14,6 +14,7 @@ import {
   asString,
   checkField,
   checkText,
+  illFormed,
   isNil,
   show,
   wrong,
@@ -89,6 +90,18 @@ export interface ClientOptions extends Partial<Capacities> {
 }
 
 const MAX_MS = 1073741824;
+/** Options that are numbers: the default (0: it depends), the least, and the most. */
+const OPTIONS: Record<string, number[]> = {
+  maxMessageLength: [1024, 16, 268435460],
+  maxInflight: [16, 1, 65535],
+  connectTimeoutMs: [60000, 1, MAX_MS],
+  ackTimeoutMs: [0, 1, MAX_MS],
+  drainTimeoutMs: [2000, 0, MAX_MS],
+  rxCapacity: [0, 128, MAX_MS],
+  txCapacity: [0, 128, MAX_MS],
+  maxOperations: [0, 1, 65536],
+  receiveMaximum: [0, 1, 65535],
+};
 /** What stands before the platform's part in a generated client identifier; both are at most 23 characters. */
 const CLIENT_ID_PREFIX = "mcumqtt";
 
@@ -390,8 +403,8 @@ function asFilter(filter: string): string {
 /** What a call of publish, subscribe or unsubscribe comes to. */
 function isQueued(result: number): boolean {
   if (result >= 0) return true;
-  if (result === ILL_FORMED) throw new TypeError("topic must not have a lone surrogate");
-  if (result === ILL_FORMED_PAYLOAD) throw new TypeError("payload must not have a lone surrogate");
+  if (result === ILL_FORMED) throw illFormed("topic");
+  if (result === ILL_FORMED_PAYLOAD) throw illFormed("payload");
   if (result === TOO_LONG) throw new RangeError("topic must be at most 65535 bytes long");
   return false;
 }
@@ -413,26 +426,21 @@ function completeOptions(
   cleanSession: boolean,
   keepAliveSeconds: number,
 ): ConnectionOptions {
-  const complete: ConnectionOptions = {
-    cleanSession,
-    keepAliveSeconds,
-    maxMessageLength: asInteger("maxMessageLength", options.maxMessageLength, 1024, 16, 268435460),
-    maxInflight: asInteger("maxInflight", options.maxInflight, 16, 1, 65535),
-    connectTimeoutMs: asInteger("connectTimeoutMs", options.connectTimeoutMs, 60000, 1, MAX_MS),
-    ackTimeoutMs: asInteger("ackTimeoutMs", options.ackTimeoutMs, keepAliveSeconds * 2000, 1, MAX_MS),
-    drainTimeoutMs: asInteger("drainTimeoutMs", options.drainTimeoutMs, 2000, 0, MAX_MS),
-    rxCapacity: asInteger("rxCapacity", options.rxCapacity, defaults.rxCapacity, 128, MAX_MS),
-    txCapacity: asInteger("txCapacity", options.txCapacity, defaults.txCapacity, 128, MAX_MS),
-    maxOperations: asInteger("maxOperations", options.maxOperations, defaults.maxOperations, 1, 65536),
-    receiveMaximum: asInteger("receiveMaximum", options.receiveMaximum, defaults.receiveMaximum, 1, 65535),
-  };
+  const complete = { cleanSession, keepAliveSeconds } as ConnectionOptions;
+  const numbers = complete as unknown as Record<string, number>;
+  const given = options as Record<string, unknown>;
+  for (const name in OPTIONS) {
+    const option = OPTIONS[name];
+    let byDefault = option[0] || defaults[name as keyof Capacities];
+    if (name === "ackTimeoutMs") byDefault = keepAliveSeconds * 2000;
+    numbers[name] = asInteger(name, given[name], byDefault, option[1], option[2]);
+  }
   const format: unknown = options.format;
   if (!isNil(format) && format !== "string" && format !== "buffer") {
     throw wrong("format", '"string" or "buffer"', format);
   }
   for (const name in options) {
-    const isArgument = name === "cleanSession" || name === "keepAliveSeconds";
-    if (name !== "format" && (isArgument || !Object.prototype.hasOwnProperty.call(complete, name))) {
+    if (name !== "format" && !Object.prototype.hasOwnProperty.call(OPTIONS, name)) {
       throw new TypeError("unknown option " + show(name));
     }
   }

@@ -305,7 +305,7 @@ export class Connection implements SessionHandler, SocketHandler {
     const session = this._session;
     const outbox = session.outbox;
     // What the callbacks queue and send meanwhile has its turn later, lest they keep the platform waiting for ever.
-    for (let left = outbox.count; left > 0; left--) {
+    for (let left = outbox.operations; left > 0; left--) {
       const type = outbox.doneType;
       if (type < 0) return;
       const granted = type === SUBACK ? session.grantedCodes() : undefined;
@@ -347,7 +347,7 @@ export class Connection implements SessionHandler, SocketHandler {
       this._flush();
       if (session.outbox.doneType >= 0) {
         this.onDone();
-        this._flush();
+        if (!session.isQuiet()) this._flush();
       }
       if (this._hasOutcome || this._nextTarget !== undefined) this._settle();
       this._arm();

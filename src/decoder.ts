@@ -33,7 +33,6 @@ import {
   QOS_1,
   QOS_2,
   RESERVED_FLAGS,
-  RETAIN,
   SUBACK,
   SUBSCRIBE,
   SUBSCRIPTION_FAILURE,
@@ -105,10 +104,10 @@ export abstract class Framer implements StreamDecoder {
       switch (this._state) {
         case AWAIT_TYPE: {
           const first = bytes[at];
-          if ((first & ~RETAIN) === PUBLISH << 4 && end - at >= SHORTEST_MESSAGE) {
-            const topicEnd = this._publishAtOnce(bytes, at, end);
-            if (topicEnd > 0) {
-              at = topicEnd;
+          if (first >> 4 === PUBLISH && end - at >= SHORTEST_MESSAGE) {
+            const payload = this._publishAtOnce(bytes, at, end);
+            if (payload > 0) {
+              at = payload;
               break;
             }
           }
@@ -183,23 +182,35 @@ export abstract class Framer implements StreamDecoder {
   protected abstract _packet(first: number, bytes: Uint8Array, start: number, end: number): number;
 
   /**
-   * The short cut of the usual packet, a PUBLISH at QoS 0 whose header and topic name lie in one chunk, and which has a
-   * payload and less than 16 KB. Returns the end of the topic name, or 0 for any other, of which nothing was read then.
+   * The short cut of the usual packet: a PUBLISH below 16 KB with a payload, all that stands before it in one chunk.
+   * Returns where the payload begins, or 0 for any other packet, which is still to be read then.
    */
   private _publishAtOnce(bytes: Uint8Array, start: number, end: number): number {
+    const flags = bytes[start] & 15;
+    const qos = flags & (QOS_1 | QOS_2);
     let body = start + 2;
     let length = bytes[start + 1];
     // With a third byte of length the sum is above the limit.
     if (length > 127) length += (bytes[body++] - 1) << 7;
     const topicStart = body + 2;
     const topicEnd = topicStart + ((bytes[body] << 8) | bytes[body + 1]);
-    const owed = body + length - topicEnd;
-    if (topicEnd > end || topicEnd === topicStart || owed <= 0 || length >= 16384) return 0;
-    if (topicEnd - body > this._scratch.length) return 0;
+    let payload = topicEnd;
+    let packetId = 0;
+    if (qos !== 0) {
+      payload += 2;
+      if (payload > end) return 0;
+      packetId = (bytes[topicEnd] << 8) | bytes[topicEnd + 1];
+      if (packetId === 0 || qos === (QOS_1 | QOS_2)) return 0;
+    } else if (flags >= DUP) {
+      return 0;
+    }
+    const owed = body + length - payload;
+    if (payload > end || topicEnd === topicStart || owed <= 0 || length >= 16384) return 0;
+    if (payload - body > this._scratch.length) return 0;
     this._owed = owed;
     this._state = AWAIT_PAYLOAD;
-    this._messages.onPublish(bytes[start] & RETAIN, 0, bytes, topicStart, topicEnd, owed, body + length - start);
-    return topicEnd;
+    this._messages.onPublish(flags, packetId, bytes, topicStart, topicEnd, owed, body + length - start);
+    return payload;
   }
 
   /** The header is complete. */

@@ -32,9 +32,9 @@ const DONE = 32;
 /** Holds what was accepted and not finished. Every size is fixed at construction. */
 export class Outbox {
   /** The arena. */
-  readonly bytes: Uint8Array;
+  readonly arena: Uint8Array;
   /** Entries in use. */
-  count = 0;
+  operations = 0;
   /** Of these, those before the one that is to be sent next. */
   passed = 0;
   /** Entries that were sent on this connection and wait for an acknowledgement. */
@@ -65,13 +65,13 @@ export class Outbox {
    * @param maxOperations entries of the table
    */
   constructor(capacity: number, maxOperations: number) {
-    this.bytes = new Uint8Array(capacity);
+    this.arena = new Uint8Array(capacity);
     this._table = new Int32Array(maxOperations * ENTRY);
   }
 
   /** True when the table has no entry left. */
   isFull(): boolean {
-    return this.count * ENTRY === this._table.length;
+    return this.operations * ENTRY === this._table.length;
   }
 
   /**
@@ -80,7 +80,7 @@ export class Outbox {
    */
   nextPacketId(): number {
     let packetId = this._lastPacketId;
-    if (this.count === 0) this._given = 0;
+    if (this.operations === 0) this._given = 0;
     for (let tries = 0; tries < MAX_PACKET_ID; tries++) {
       packetId = packetId === MAX_PACKET_ID ? 1 : packetId + 1;
       // Ids are given in turn: before all were, none comes round, and there is nothing to look for.
@@ -90,7 +90,7 @@ export class Outbox {
   }
 
   /**
-   * Adds the packet that was written to `bytes[tail..end)`.
+   * Adds the packet that was written to `arena[tail..end)`.
    *
    * @param ack type of the acknowledgement that it waits for first; 0: none, it is done when sent
    * @param packetId from `nextPacketId`; 0 exactly if `ack` is
@@ -98,11 +98,11 @@ export class Outbox {
   add(end: number, ack: number, packetId: number): void {
     const table = this._table;
     const tail = this.tail;
-    const entry = this.passed === this.count ? this._next : this._entry(this.count);
+    const entry = this.passed === this.operations ? this._next : this._entry(this.operations);
     table[entry] = (packetId << ID_SHIFT) | ack;
     table[entry + OFFSET] = tail;
     table[entry + LENGTH] = end - tail;
-    this.count++;
+    this.operations++;
     this._live += end - tail;
     this.tail = end;
     if (packetId === 0) return;
@@ -115,11 +115,11 @@ export class Outbox {
     if (this._live === this.tail) return false;
     const table = this._table;
     let to = 0;
-    for (let i = 0; i < this.count; i++) {
+    for (let i = 0; i < this.operations; i++) {
       const entry = this._entry(i);
       const offset = table[entry + OFFSET];
       const length = table[entry + LENGTH];
-      this.bytes.copyWithin(to, offset, offset + length);
+      this.arena.copyWithin(to, offset, offset + length);
       table[entry + OFFSET] = to;
       to += length;
     }
@@ -144,7 +144,7 @@ export class Outbox {
     let entry = this._next;
     let end = start;
     let free = window - this.inflight;
-    for (let left = this.count - this.passed; left > 0; left--) {
+    for (let left = this.operations - this.passed; left > 0; left--) {
       const state = table[entry];
       if (table[entry + OFFSET] !== end || (state & DONE) !== 0) break;
       if (state >> ID_SHIFT !== 0 && --free < 0) break;
@@ -165,7 +165,7 @@ export class Outbox {
       if (rest < length) break;
       rest -= length;
       if (table[entry] >> ID_SHIFT === 0) {
-        this._finish(entry, 0);
+        this._finish(entry, 0, 0);
       } else {
         table[entry] |= SENT;
         table[entry + SENT_AT_MS] = nowMs;
@@ -173,7 +173,7 @@ export class Outbox {
       }
       this.passed++;
       this._next = this._behind(entry);
-      if (this.passed < this.count) this._passDone();
+      if (this.passed < this.operations) this._passDone();
     }
     this.partial = rest;
   }
@@ -193,7 +193,7 @@ export class Outbox {
       this._shrink(entry, keep);
     } else {
       this.inflight--;
-      this._finish(entry, keep);
+      this._finish(entry, type, keep);
     }
     return table[entry + OFFSET];
   }
@@ -248,7 +248,7 @@ export class Outbox {
     this._head = this._behind(head);
     this.passed--;
     if (this._hint > 0) this._hint--;
-    if (--this.count === 0) this.doneType = -1;
+    if (--this.operations === 0) this.doneType = -1;
     else this._lookDone();
   }
 
@@ -259,7 +259,7 @@ export class Outbox {
   disconnect(keep: boolean): void {
     const table = this._table;
     let kept = 0;
-    for (let i = 0; i < this.count; i++) {
+    for (let i = 0; i < this.operations; i++) {
       const from = this._entry(i);
       const ack = table[from] & ACK;
       const isPublish = ack === PUBACK || ack === PUBREC || ack === PUBCOMP;
@@ -269,7 +269,7 @@ export class Outbox {
       }
       table.copyWithin(this._entry(kept++), from, from + ENTRY);
     }
-    this.count = kept;
+    this.operations = kept;
     this.inflight = 0;
     this._hint = 0;
     this.partial = 0;
@@ -287,13 +287,13 @@ export class Outbox {
    *   with PUBREC, so they have their outcome.
    */
   resume(sessionPresent: boolean, encoder: PacketEncoder): void {
-    for (let i = 0; i < this.count; i++) {
+    for (let i = 0; i < this.operations; i++) {
       const entry = this._entry(i);
       const state = this._table[entry] & (ACK | SENT | DONE);
       if (state === (PUBCOMP | SENT)) {
-        if (!sessionPresent) this._finish(entry, 0);
+        if (!sessionPresent) this._finish(entry, PUBCOMP, 0);
       } else if ((state & (SENT | DONE)) === SENT) {
-        encoder.markDup(this.bytes, this._table[entry + OFFSET]);
+        encoder.markDup(this.arena, this._table[entry + OFFSET]);
       }
     }
     this._passDone();
@@ -313,8 +313,8 @@ export class Outbox {
   /** How far behind the oldest the entry with this packet id is, or -1. Where it was found is `_hint`. */
   private _find(packetId: number): number {
     let index = this._hint;
-    for (let tries = 0; tries < this.count; tries++) {
-      if (index >= this.count) index = 0;
+    for (let tries = 0; tries < this.operations; tries++) {
+      if (index >= this.operations) index = 0;
       if (this._table[this._entry(index)] >> ID_SHIFT === packetId) {
         this._hint = index;
         return index;
@@ -324,27 +324,25 @@ export class Outbox {
     return -1;
   }
 
-  private _finish(entry: number, keep: number): void {
-    const type = this._table[entry] & ACK;
+  private _finish(entry: number, type: number, keep: number): void {
     this._table[entry] = type | DONE;
-    this._shrink(entry, keep);
     if (entry === this._head) this.doneType = type;
+    this._shrink(entry, keep);
   }
 
   /** Releases all but the first `keep` bytes of a packet. */
   private _shrink(entry: number, keep: number): void {
     const table = this._table;
-    const offset = table[entry + OFFSET];
-    const length = table[entry + LENGTH];
-    this._live -= length - keep;
+    const end = table[entry + OFFSET] + table[entry + LENGTH];
+    this._live -= table[entry + LENGTH] - keep;
     table[entry + LENGTH] = keep;
     if (this._live === 0) this.tail = 0;
-    else if (offset + length === this.tail) this.tail = offset + keep;
+    else if (end === this.tail) this.tail = table[entry + OFFSET] + keep;
   }
 
   /** On to the next entry that has no outcome. */
   private _passDone(): void {
-    while (this.passed < this.count && (this._table[this._next] & DONE) !== 0) {
+    while (this.passed < this.operations && (this._table[this._next] & DONE) !== 0) {
       this.passed++;
       this._next = this._behind(this._next);
     }
@@ -352,7 +350,7 @@ export class Outbox {
 
   /** Another entry is the oldest. */
   private _lookDone(): void {
-    const state = this.count === 0 ? 0 : this._table[this._head];
+    const state = this.operations === 0 ? 0 : this._table[this._head];
     this.doneType = (state & DONE) === 0 ? -1 : state & ACK;
   }
 }

@@ -282,7 +282,7 @@ export class Session implements DecoderHandler {
 
   /** The return codes in the SUBACK that ended the oldest operation; they are the caller's. */
   grantedCodes(): Uint8Array {
-    return this.outbox.bytes.slice(this.outbox.doneStart(), this.outbox.doneEnd());
+    return this.outbox.arena.slice(this.outbox.doneStart(), this.outbox.doneEnd());
   }
 
   /** Bytes at the front of `scratch` that are in use: what is received next must lie behind them. */
@@ -314,7 +314,7 @@ export class Session implements DecoderHandler {
 
   /** True while a session is up and nothing is to be sent, waited for or told. */
   isQuiet(): boolean {
-    return this._phase === UP && this._controlEnd === 0 && this.outbox.count === 0;
+    return this._phase === UP && this._controlEnd === 0 && this.outbox.operations === 0;
   }
 
   /** True when bytes must leave before more can be received: there is no room for one more acknowledgement. */
@@ -343,23 +343,25 @@ export class Session implements DecoderHandler {
    * that was begun. Where they are `room` or more, there may be others behind them.
    */
   pending(room: number): number {
+    const outbox = this.outbox;
+    const phase = this._phase;
+    const isSent = outbox.passed === outbox.operations;
+    if (isSent && phase === UP && this._controlEnd === 0) return 0;
     if (this._connectLeft > 0) {
       this.outStart = this.out.length - this._connectLeft;
       return this._connectLeft;
     }
-    const outbox = this.outbox;
-    const phase = this._phase;
-    if (phase > UP && phase < LEAVING && !this._isReceiving) {
+    if (isSent && phase > UP && phase < LEAVING && !this._isReceiving) {
       // Not while bytes are being read: what they call for has to leave too.
-      if (outbox.passed === outbox.count && (phase === FLUSHING || outbox.inflight === 0)) this._leave(this._nowMs);
+      if (phase === FLUSHING || outbox.inflight === 0) this._leave(this._nowMs);
     }
     if (this._controlEnd > 0 && outbox.partial === 0) {
       this.out = this._control;
       this.outStart = this._controlStart;
       return this._controlEnd - this._controlStart;
     }
-    if (phase < UP || outbox.passed === outbox.count) return 0;
-    this.out = outbox.bytes;
+    if (isSent || phase < UP) return 0;
+    this.out = outbox.arena;
     this.outStart = outbox.sendStart();
     return outbox.sendable(phase === FLUSHING ? MAX_PACKET_ID : this._maxInflight, room);
   }
@@ -367,7 +369,7 @@ export class Session implements DecoderHandler {
   /** The first `count` of the bytes that `pending` counted are with the network now. */
   sent(count: number, nowMs: number): void {
     this._nowMs = this._lastSentMs = nowMs;
-    if (this.out === this.outbox.bytes) {
+    if (this.out === this.outbox.arena) {
       this.outbox.sent(count, nowMs);
     } else if (this._connectLeft > 0) {
       this._connectLeft -= count;
@@ -395,7 +397,7 @@ export class Session implements DecoderHandler {
 
   /** Time has passed. Does what is due, and sets `deadlineMs`; there may be something to send then. */
   tick(nowMs: number): void {
-    if (this._phase === IDLE || isAfter(this.deadlineMs, nowMs)) return;
+    if (this._phase === IDLE || ((this.deadlineMs - nowMs) | 0) > 0) return;
     this._nowMs = nowMs;
     switch (this._phase) {
       case SENDING_CONNECT:
@@ -479,7 +481,7 @@ export class Session implements DecoderHandler {
     } else if (type === PUBREC) {
       const outbox = this.outbox;
       const offset = outbox.acknowledge(PUBREC, packetId, PUBREL_LENGTH, this._nowMs);
-      if (offset >= 0) this._encoder.short(outbox.bytes, offset, offset + PUBREL_LENGTH, PUBREL, packetId);
+      if (offset >= 0) this._encoder.short(outbox.arena, offset, offset + PUBREL_LENGTH, PUBREL, packetId);
       // Also for an id that is not known, so that the broker can forget it [MQTT-4.3.3-1]; but not for a message that
       // is still to be sent: behind PUBREL the broker would take it for another one.
       if (!outbox.knows(packetId) || outbox.awaits(PUBCOMP, packetId)) this._acknowledge(PUBREL, packetId);
@@ -492,11 +494,11 @@ export class Session implements DecoderHandler {
     if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     const outbox = this.outbox;
     if (!outbox.awaits(SUBACK, packetId)) return;
-    const asked = this._encoder.filterCount(outbox.bytes, outbox.packetStart(packetId), outbox.packetEnd(packetId));
+    const asked = this._encoder.filterCount(outbox.arena, outbox.packetStart(packetId), outbox.packetEnd(packetId));
     if (asked !== end - start) return this._violation(BAD_LENGTH);
     // The codes wait where the SUBSCRIBE lay, which was longer, until the operation's turn comes.
     const offset = outbox.acknowledge(SUBACK, packetId, asked, this._nowMs);
-    for (let i = 0; i < asked; i++) outbox.bytes[offset + i] = bytes[start + i];
+    for (let i = 0; i < asked; i++) outbox.arena[offset + i] = bytes[start + i];
     this._handler.onDone();
   }
 
@@ -518,7 +520,7 @@ export class Session implements DecoderHandler {
       packetId = outbox.nextPacketId();
       if (packetId === 0) return NO_ROOM;
     }
-    const bytes = outbox.bytes;
+    const bytes = outbox.arena;
     let end;
     do {
       end = typeof subject === "string"

@@ -14,9 +14,9 @@ function add(outbox: Outbox, ack: number, bytes: Uint8Array): boolean {
   if (outbox.isFull()) return false;
   const packetId = ack === 0 ? 0 : outbox.nextPacketId();
   if (ack !== 0 && packetId === 0) return false;
-  if (outbox.tail + bytes.length > outbox.bytes.length) outbox.compact();
-  if (outbox.tail + bytes.length > outbox.bytes.length) return false;
-  outbox.bytes.set(bytes, outbox.tail);
+  if (outbox.tail + bytes.length > outbox.arena.length) outbox.compact();
+  if (outbox.tail + bytes.length > outbox.arena.length) return false;
+  outbox.arena.set(bytes, outbox.tail);
   outbox.add(outbox.tail + bytes.length, ack, packetId);
   return true;
 }
@@ -35,7 +35,7 @@ function send(outbox: Outbox, room = Infinity, window = 100, nowMs = 0): string 
     const count = Math.min(outbox.sendable(window, Infinity), left);
     if (count === 0) break;
     const start = outbox.sendStart();
-    sent += hex(outbox.bytes.slice(start, start + count));
+    sent += hex(outbox.arena.slice(start, start + count));
     outbox.sent(count, nowMs);
     left -= count;
   }
@@ -43,7 +43,7 @@ function send(outbox: Outbox, room = Infinity, window = 100, nowMs = 0): string 
 }
 
 function isSent(outbox: Outbox): boolean {
-  return outbox.passed === outbox.count;
+  return outbox.passed === outbox.operations;
 }
 
 function isIdle(outbox: Outbox): boolean {
@@ -265,14 +265,14 @@ function compare(random: Random): void {
     const { entries } = plain;
     const [oldest] = entries;
     const shown = {
-      count: outbox.count,
+      count: outbox.operations,
       inflight: outbox.inflight,
       isFull: outbox.isFull(),
       isSent: isSent(outbox),
       isIdle: isIdle(outbox),
       isMidPacket: outbox.partial > 0,
       doneType: outbox.doneType,
-      done: outbox.doneType < 0 ? "" : hex(outbox.bytes.slice(outbox.doneStart(), outbox.doneEnd())),
+      done: outbox.doneType < 0 ? "" : hex(outbox.arena.slice(outbox.doneStart(), outbox.doneEnd())),
       longestWait: outbox.longestWait(nowMs | 0),
       nextPacketId: outbox.nextPacketId(),
     };
@@ -303,12 +303,12 @@ function compare(random: Random): void {
     same(outbox.knows(packetId), plain.entries.some((entry) => entry.packetId === packetId));
     if (outbox.awaits(type, packetId)) {
       const entry = plain.entries.find((each) => each.packetId === packetId);
-      const bytes = outbox.bytes.slice(outbox.packetStart(packetId), outbox.packetEnd(packetId));
+      const bytes = outbox.arena.slice(outbox.packetStart(packetId), outbox.packetEnd(packetId));
       same([...bytes], entry?.bytes);
     }
     const at = outbox.acknowledge(type, packetId, keep, nowMs | 0);
     same(at >= 0, plain.acknowledge(type, packetId, kept, nowMs));
-    if (at >= 0) outbox.bytes.set(kept, at);
+    if (at >= 0) outbox.arena.set(kept, at);
   };
 
   for (let step = 0; step < 120; step++) {
@@ -330,7 +330,7 @@ function compare(random: Random): void {
         same(sendable > 0, waiting.length > 0);
         if (sendable === 0) break;
         const start = outbox.sendStart();
-        const bytes = [...outbox.bytes.slice(start, start + sendable)];
+        const bytes = [...outbox.arena.slice(start, start + sendable)];
         // Nothing but whole packets, or the rest of one.
         let end = 0;
         for (const entry of waiting) {

@@ -116,7 +116,7 @@ describe("Session, connection lost at any byte", () => {
           if (qos > 0) check(count >= 1, `${where}${payload} is lost`);
           if (qos !== 1) check(count <= 1, `${where}${payload} came ${count} times`);
         }
-        check(link.session.outbox.count === 0, `${where}operations are left`);
+        check(link.session.outbox.operations === 0, `${where}operations are left`);
         check(link.ask(2, "again"), `${where}nothing is accepted any more`);
         link.settle();
         check(times(broker.taken.get("me"), "again") === 1, `${where}nothing is sent any more`);
@@ -224,7 +224,7 @@ class World {
     for (const [i, link] of this.links.entries()) {
       const other = this.links[1 - i];
       const taken = this.broker.taken.get(link.clientId);
-      check(link.session.outbox.count === 0, `${link.clientId} is stuck`);
+      check(link.session.outbox.operations === 0, `${link.clientId} is stuck`);
       for (const { kind, payload, connection, hasOutcome } of link.operations) {
         const count = times(taken, payload);
         const reached = times(other.delivered, payload);

@@ -168,7 +168,7 @@ describe("Session, resuming", () => {
     h.session.unsubscribe({ t: 0 });
     h.flush(5);
     h.reopen("CONNACK present");
-    expect(h.session.outbox.count).toBe(1);
+    expect(h.session.outbox.operations).toBe(1);
     expect(h.flush()).toEqual(["PUBLISH q1 #2 t=1"]);
     h.receive("SUBACK #1 0", "UNSUBACK #3", "PUBACK #2");
     expect(h.events).toEqual(["connect present", "done PUBACK"]);
@@ -182,7 +182,7 @@ describe("Session, resuming", () => {
     h.flush();
     h.receive("PUBREC #2");
     h.lose();
-    expect(h.session.outbox.count).toBe(0);
+    expect(h.session.outbox.operations).toBe(0);
     h.open();
     expect(h.flush()).toEqual([]);
     h.receive("PUBACK #1", "PUBCOMP #2", "SUBACK #3 0");
@@ -196,7 +196,7 @@ describe("Session, resuming", () => {
       expect(h.session.publish("t", "x", 0)).toBe(0);
       expect(h.session.publish("t", "y", 0)).toBe(0);
       h.reopen("CONNACK present");
-      expect(h.session.outbox.count).toBe(0);
+      expect(h.session.outbox.operations).toBe(0);
     }
   });
 
@@ -244,7 +244,7 @@ describe("Session, resuming where the broker has lost the session (3.2.2.2)", ()
     expect(h.flush()).toEqual(["PUBLISH q1 #2 dup t=2", "PUBLISH q2 #4 dup t=4"]);
     h.receive("PUBCOMP #1", "PUBCOMP #3", "PUBACK #2");
     expect(h.events).toEqual(["done PUBACK", "done PUBCOMP"]);
-    expect(h.session.outbox.count).toBe(1);
+    expect(h.session.outbox.operations).toBe(1);
   });
 
   it("tells connect before such outcomes", () => {
@@ -253,7 +253,7 @@ describe("Session, resuming where the broker has lost the session (3.2.2.2)", ()
     h.flush();
     h.receive("PUBREC #1");
     let operations = -1;
-    h.whenConnected = () => (operations = h.session.outbox.count);
+    h.whenConnected = () => (operations = h.session.outbox.operations);
     h.reopen("CONNACK");
     expect(operations).toBe(1);
     expect(h.events).toEqual(["connect", "done PUBCOMP"]);

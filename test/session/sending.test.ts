@@ -44,7 +44,7 @@ describe("Session.publish at QoS 1", () => {
     expect(h.events).toEqual([]);
     h.receive("PUBACK #1");
     expect(h.events).toEqual(["done PUBACK"]);
-    expect(h.session.outbox.count).toBe(0);
+    expect(h.session.outbox.operations).toBe(0);
     expect(h.flush()).toEqual([]);
   });
 
@@ -67,7 +67,7 @@ describe("Session.publish at QoS 2", () => {
     expect(h.flush()).toEqual(["PUBREL #1"]);
     h.receive("PUBCOMP #1");
     expect(h.events).toEqual(["done PUBCOMP"]);
-    expect(h.session.outbox.count).toBe(0);
+    expect(h.session.outbox.operations).toBe(0);
     expect(h.flush()).toEqual([]);
   });
 
@@ -244,7 +244,7 @@ describe("Session, operations that are refused", () => {
     expect(session.publish("\ud800", "", QOS_1)).toBe(ILL_FORMED);
     expect(session.publish("t", "\ud800", QOS_1)).toBe(ILL_FORMED_PAYLOAD);
     expect(session.subscribe({ "\ud800": 0 })).toBe(ILL_FORMED);
-    expect(session.outbox.count).toBe(0);
+    expect(session.outbox.operations).toBe(0);
     expect(session.pending(Infinity)).toBe(0);
     expect(session.publish("t", "x", QOS_1)).toBe(1);
     expect(h.flush()).toEqual(["PUBLISH q1 #1 t=x"]);
@@ -432,7 +432,7 @@ describe("Session, outcomes", () => {
     h.receive("SUBACK #5 128", "UNSUBACK #4", "PUBREC #3", "PUBCOMP #3", "PUBACK #2");
     // QoS 0 has left, but the subscribe before it has no answer.
     expect(h.takeEvents()).toEqual([]);
-    expect(h.session.outbox.count).toBe(7);
+    expect(h.session.outbox.operations).toBe(7);
     h.receive("SUBACK #1 0,128");
     expect(h.takeEvents()).toEqual([
       "done SUBACK 0,128",
@@ -479,7 +479,7 @@ describe("Session, outcomes", () => {
     h.flush();
     expect(h.session.publish("t", "x", 0)).toBe(NO_ROOM);
     h.session.outbox.dropDone();
-    expect(h.session.outbox.count).toBe(1);
+    expect(h.session.outbox.operations).toBe(1);
     expect(h.session.publish("t", "x", 0)).toBe(0);
     expect(h.session.outbox.doneType).toBe(0);
     h.session.outbox.dropDone();

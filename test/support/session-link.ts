@@ -479,8 +479,8 @@ export class Link implements SessionHandler {
       operation.hasOutcome = true;
     }
     if (this.waiting[0]?.isDone) throw new Error(`No outcome of ${JSON.stringify(this.waiting[0])}`);
-    if (this.session.outbox.count !== this.waiting.length) {
-      throw new Error(`${this.session.outbox.count} operations are there instead of ${this.waiting.length}`);
+    if (this.session.outbox.operations !== this.waiting.length) {
+      throw new Error(`${this.session.outbox.operations} operations are there instead of ${this.waiting.length}`);
     }
   }
 }
