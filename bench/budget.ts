@@ -56,10 +56,18 @@ interface Task {
   target: Figures;
 }
 
-function receiving(what: string, topicLength: number, qos: number, format: Format, perRead: number): Task {
+function receiving(
+  what: string,
+  topicLength: number,
+  qos: number,
+  format: Format,
+  perRead: number,
+  isInTurn = false,
+): Task {
   const title = `received, ${what}`;
   const target = qos === 0 ? RECEIVED : {};
-  return { title, format, call: `receive(ROUNDS, ${topicLength}, ${qos}, ${perRead})`, messages: perRead, target };
+  const call = `receive(ROUNDS, ${topicLength}, ${qos}, ${perRead}, ${isInTurn})`;
+  return { title, format, call, messages: perRead, target };
 }
 
 function publishing(what: string, isText: boolean, qos: number): Task {
@@ -73,7 +81,8 @@ const TASKS: Task[] = [
   receiving("QoS 0, topic of 32 bytes, as a string", 32, 0, "string", 1),
   receiving("QoS 0, topic of 4 bytes, as bytes", 4, 0, "buffer", 1),
   receiving("QoS 0, topic of 32 bytes, as bytes", 32, 0, "buffer", 1),
-  receiving("the same, four in one read", 32, 0, "buffer", 4),
+  receiving("the same, two topics in turn", 32, 0, "buffer", 1, true),
+  receiving("one topic, four in one read", 32, 0, "buffer", 4),
   receiving("QoS 1", 32, 1, "buffer", 1),
   receiving("QoS 1, four in one read", 32, 1, "buffer", 4),
   receiving("QoS 2", 32, 2, "buffer", 1),

@@ -12,6 +12,7 @@ declare const board: typeof Board;
 declare const issueCommand: (request: ArrayBuffer) => ArrayBuffer;
 
 const LONG_TOPIC = "sensors/kitchen/temperature/main1";
+const OTHER_TOPIC = "switches/garden/fountain/pump/one";
 const TEXT = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const BYTES = new TextEncoder().encode(TEXT);
 const CONNACK = new Uint8Array([0x20, 2, 0, 0]);
@@ -194,10 +195,11 @@ scope["start"] = (isAdapted: boolean, format: "string" | "buffer"): void => {
   peer.receive(SUBACK);
 };
 
-scope["receive"] = (rounds: number, topicLength: number, qos: number, perRead: number): void => {
+scope["receive"] = (rounds: number, topicLength: number, qos: number, perRead: number, isInTurn: boolean): void => {
   const packets = publishPacket(LONG_TOPIC.substring(0, topicLength), 0x30 | (qos << 1), perRead);
+  const others = isInTurn ? publishPacket(OTHER_TOPIC.substring(0, topicLength), 0x30 | (qos << 1), perRead) : packets;
   for (let i = 0; i < rounds; i++) {
-    peer.receive(packets);
+    peer.receive((i & 1) === 0 ? packets : others);
     if (qos === 2) acknowledge(0x62, 7);
   }
 };
