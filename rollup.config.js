@@ -1,11 +1,12 @@
-/** Makes dist: an ES module per entry point for Node, and one minified file for boards. */
+/** Makes dist: ES modules for Node; minified, a file for any board, and one for each board of the Moddable SDK. */
 import { rmSync } from "node:fs";
 import { resolve } from "node:path";
-import { entries, external, minified, nodeTarget, root, typescript } from "./rollup.shared.js";
+import { boardPackage, boards, entries, external, minified, nodeTarget, root, typescript } from "./rollup.shared.js";
 
 rmSync(resolve(root, "dist"), { recursive: true, force: true });
 
-const board = minified(entries.client);
+/** A file of dist. */
+const file = (name, { output, ...options }) => ({ ...options, output: { ...output, file: `dist/${name}.js` } });
 
 export default [
   {
@@ -15,5 +16,6 @@ export default [
     plugins: [typescript(nodeTarget)],
     output: { dir: "dist", format: "es", entryFileNames: "[name].js", chunkFileNames: "shared/[name].js" },
   },
-  { ...board, output: { ...board.output, file: "dist/board.js" } },
+  file("board", minified(entries.client)),
+  ...Object.keys(boards).map((board) => file(board, boardPackage(board))),
 ];

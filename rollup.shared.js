@@ -19,8 +19,11 @@ export const entries = {
   "hal/mock": "hal/mock.ts",
 };
 
-/** Node's own modules stay imports. */
-export const external = /^node:/;
+/** Modules of platforms stay imports: Node's, and those of the Moddable SDK that hal/ uses. */
+export const external = /^(?:node:|embedded:|net$|time$|timer$|text\/)/;
+
+/** Boards of the Moddable SDK, and their HAL. */
+export const boards = { esp32: "hal/esp32.ts", esp8266: "hal/esp8266.ts" };
 
 function compilerOptions(target) {
   const path = resolve(root, "tsconfig.json");
@@ -131,4 +134,11 @@ export function bundled(input, aliases = {}, target = nodeTarget) {
 export function minified(input, aliases = {}, target = boardTarget) {
   const { output, ...options } = bundled(input, aliases, target);
   return { ...options, output: { ...output, plugins: [minify(target === boardTarget)] } };
+}
+
+/** "mcu-mqtt" for a board of the Moddable SDK, as one file. Not closed: it calls the SDK's members by their names. */
+export function boardPackage(board) {
+  const aliases = { "mcu-mqtt/src/index": entries.index, "mcu-mqtt/hal": boards[board] };
+  const { output, ...options } = bundled("moddable/mcu-mqtt.ts", aliases, boardTarget);
+  return { ...options, output: { ...output, plugins: [minify(false)] } };
 }

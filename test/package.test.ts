@@ -112,6 +112,8 @@ describe("the packed package", () => {
       ".",
       "./core",
       "./client",
+      "./esp8266",
+      "./hal",
       "./hal/node",
       "./hal/mock",
       "./package.json",
@@ -346,15 +348,25 @@ describe("the board's file", () => {
       "-3 true 0",
     ]);
   }, RUN_MS);
+});
 
-  it("is made of the modules that manifest.json lists and preloads", () => {
-    const manifest = readJson<{ modules: Record<string, string | string[]>; preload: string[] }>(
-      join(source, "manifest.json"),
-    );
-    const listed = Object.values(manifest.modules).flat().map((path) => `${path.replace(/^\.\//, "")}.ts`);
-    expect(listed.sort()).toEqual(bundle.read.sort());
-    const names = listed.map((path) => path.replace(/^src\//, "mcu-mqtt/").replace(/\.ts$/, ""));
-    expect([...manifest.preload].sort()).toEqual(names.sort());
+describe("the files for the boards of the Moddable SDK", () => {
+  it.each(["esp32", "esp8266"])("%s is one module that imports modules of the SDK alone", (board) => {
+    const packed = readFileSync(join(installed, "dist", `${board}.js`), "utf8");
+    const imported = parse(packed, { ecmaVersion: 2020, sourceType: "module" }).body
+      .filter((statement) => statement.type === "ImportDeclaration")
+      .map((statement) => statement.source.value);
+    const tls = board === "esp32" ? ["embedded:io/socket/tcp/tls"] : [];
+    const modules = ["embedded:io/socket/tcp", ...tls, "net", "text/decoder", "text/encoder", "time", "timer"];
+    expect(imported.sort()).toEqual(modules);
+  });
+
+  it("are what mcpack takes for the package, and preloads", () => {
+    const manifest = readJson<Manifest & { moddable: object }>(join(installed, "package.json"));
+    expect(manifest.exports["."]).toMatchObject({ moddable: "./dist/esp32.js" });
+    expect(manifest.exports["./client"]).toMatchObject({ moddable: "./dist/board.js" });
+    expect(manifest.exports["./esp8266"]).toMatchObject({ default: "./dist/esp8266.js" });
+    expect(manifest.moddable).toEqual({ manifest: { preload: ["mcu-mqtt/*"] } });
   });
 });
 

@@ -1,0 +1,291 @@
+/**
+ * What a board loads, as the manifests list it for the Moddable SDK: the modules that mcconfig would take, resolved by
+ * its rules (a relative import against the name of the module, `#name` against the first part of that name).
+ */
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join, posix, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+import { describe, expect, it } from "@jest/globals";
+import { parse } from "acorn";
+import type { Node } from "acorn";
+import ts from "typescript";
+
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
+const EXAMPLES = ["nodemcu", "sensor", "secure"];
+const PLATFORMS = ["esp", "esp32", "lin"];
+/** What an application imports. */
+const ENTRIES = ["mcu-mqtt", "mcu-mqtt/client", "mcu-mqtt/hal/ecma419"];
+
+const TLS = "$(MODDABLE)/examples/io/tcp/tlssocket/manifest.json";
+const BASE = "$(MODDABLE)/examples/manifest_base.json";
+const IO = "$(MODDABLE)/modules/io/manifest.json";
+/** Modules of the SDK that are used here, and the manifest of the SDK that brings each. */
+const SDK: Record<string, string> = {
+  "embedded:io/socket/tcp": IO,
+  "embedded:io/socket/tcp/tls": TLS,
+  "net": IO,
+  "time": IO,
+  "timer": IO,
+  "text/decoder": "$(MODDABLE)/modules/data/text/decoder/manifest.json",
+  "text/encoder": "$(MODDABLE)/modules/data/text/encoder/manifest.json",
+  // By way of manifest_net.json, as net.
+  "embedded:network/interface/wifi": IO,
+  "mc/config": BASE,
+  "sntp": IO,
+};
+
+interface Part {
+  include?: string | string[];
+  modules?: Record<string, string | string[]>;
+  preload?: string | string[];
+  platforms?: Record<string, Part & { warning?: string }>;
+  creation?: { main?: string };
+  strip?: unknown;
+}
+
+/** What a manifest and those it includes come to on one platform. */
+class Firmware {
+  /** Module -> path of its source. */
+  readonly modules = new Map<string, string>();
+  readonly preload: string[] = [];
+  /** Manifests of the SDK. */
+  readonly included: string[] = [];
+  readonly warnings: string[] = [];
+  main = "";
+
+  constructor(manifest: string, platform: string) {
+    this.#read(resolve(ROOT, manifest), platform);
+  }
+
+  #read(path: string, platform: string): void {
+    const part = JSON.parse(readFileSync(path, "utf8")) as Part;
+    this.#add(part, dirname(path), platform);
+    const own = part.platforms?.[platform] ?? part.platforms?.["..."];
+    if (own === undefined) return;
+    if (own.warning !== undefined) this.warnings.push(own.warning);
+    this.#add(own, dirname(path), platform);
+  }
+
+  #add(part: Part, folder: string, platform: string): void {
+    for (const include of [part.include ?? []].flat()) {
+      if (include.startsWith("$(MODDABLE)")) this.included.push(include);
+      else this.#read(resolve(folder, include), platform);
+    }
+    for (const [target, sources] of Object.entries(part.modules ?? {})) {
+      for (const source of [sources].flat()) {
+        const name = target.replace(/\*$/, source.split("/").at(-1)!);
+        if (this.modules.has(name)) throw new Error(`${name} is listed twice`);
+        this.modules.set(name, resolve(folder, `${source}.ts`));
+      }
+    }
+    this.preload.push(...[part.preload ?? []].flat());
+    this.main = part.creation?.main ?? this.main;
+  }
+
+  /** The modules that `name` imports: names of this list, or of modules of the SDK. */
+  imports(name: string): string[] {
+    return specifiers(parsed(this.modules.get(name)!)).map((specifier) => {
+      if (specifier.startsWith(".")) return posix.join(posix.dirname(name), specifier.replace(/\.js$/, ""));
+      return specifier.startsWith("#") ? `${name.split("/")[0]}/${specifier}` : specifier;
+    });
+  }
+
+  /** Everything that is loaded when the entries are. */
+  reached(entries: string[]): Set<string> {
+    const reached = new Set<string>();
+    const visit = (name: string): void => {
+      if (reached.has(name) || !this.modules.has(name)) return;
+      reached.add(name);
+      this.imports(name).forEach(visit);
+    };
+    entries.forEach(visit);
+    return reached;
+  }
+}
+
+const cache = new Map<string, Node>();
+
+/** The module as mcconfig would compile it: TypeScript without its types. */
+function parsed(path: string): Node {
+  const known = cache.get(path);
+  if (known !== undefined) return known;
+  const { outputText } = ts.transpileModule(readFileSync(path, "utf8"), {
+    fileName: path,
+    compilerOptions: {
+      module: ts.ModuleKind.ESNext,
+      target: ts.ScriptTarget.ES2022,
+      useDefineForClassFields: false,
+      verbatimModuleSyntax: true,
+    },
+  });
+  const module = parse(outputText, { ecmaVersion: 2022, sourceType: "module" });
+  cache.set(path, module);
+  return module;
+}
+
+type AnyNode = Node & Record<string, unknown>;
+const isNode = (value: unknown): value is AnyNode => typeof (value as Node | null)?.type === "string";
+
+/** Every node below, with its parent; in functions only if asked to. */
+function walk(node: Node, visit: (node: AnyNode, parent: AnyNode | undefined) => void, intoFunctions = true): void {
+  const enter = (each: AnyNode, parent: AnyNode | undefined): void => {
+    visit(each, parent);
+    if (!intoFunctions && /Function|ClassBody/.test(each.type)) return;
+    for (const value of Object.values(each).flat()) {
+      if (isNode(value)) enter(value, each);
+    }
+  };
+  enter(node as AnyNode, undefined);
+}
+
+function specifiers(module: Node): string[] {
+  const found: string[] = [];
+  walk(module, (node) => {
+    const source = node["source"] as { value: string } | null | undefined;
+    if (/^(Import|Export)/.test(node.type) && source) found.push(source.value);
+  });
+  return found;
+}
+
+/** Names that a module uses and does not declare. */
+function globals(module: Node): string[] {
+  const declared = new Set<string>();
+  const used = new Set<string>();
+  const declare = (pattern: unknown): void => {
+    if (isNode(pattern) && pattern.type === "Identifier") declared.add(pattern["name"] as string);
+  };
+  walk(module, (node, parent) => {
+    if (/^(Function|ArrowFunction|Class)/.test(node.type)) {
+      declare(node["id"]);
+      for (const parameter of (node["params"] ?? []) as unknown[]) declare(parameter);
+    }
+    if (node.type === "VariableDeclarator") declare(node["id"]);
+    if (node.type === "CatchClause") declare(node["param"]);
+    if (/^Import.*Specifier$/.test(node.type)) declare(node["local"]);
+    if (node.type !== "Identifier") return;
+    const isKey = parent!["key"] === node || (parent!.type === "MemberExpression" && parent!["property"] === node);
+    const isName = /Specifier$|^Export/.test(parent!.type);
+    if ((isKey && !parent!["computed"] && !parent!["shorthand"]) || isName) return;
+    used.add(node["name"] as string);
+  });
+  return [...used].filter((name) => !declared.has(name));
+}
+
+/** Globals that every engine here has. */
+const GLOBALS = [
+  "Array", "ArrayBuffer", "Error", "Int32Array", "Math", "Number", "Object", "RangeError", "String", "TypeError",
+  "Uint16Array", "Uint32Array", "Uint8Array", "undefined",
+];
+
+/** Syntax that the smallest engine lacks, or that XS cannot have in preloaded modules. */
+const FORBIDDEN = [
+  "ArrayPattern", "AssignmentPattern", "AwaitExpression", "ChainExpression", "ForOfStatement", "ImportExpression",
+  "LabeledStatement", "ObjectPattern", "PrivateIdentifier", "PropertyDefinition", "RestElement", "SpreadElement",
+  "StaticBlock", "TaggedTemplateExpression", "YieldExpression",
+];
+
+describe.each(PLATFORMS)("the root manifest on %s", (platform) => {
+  const firmware = new Firmware("manifest.json", platform);
+  const names = [...firmware.modules.keys()];
+
+  it("names sources that are there", () => {
+    expect([...firmware.modules.values()].filter((path) => !existsSync(path))).toEqual([]);
+    expect(names.length).toBeGreaterThan(15);
+  });
+
+  it("lists exactly what an application can come to import", () => {
+    expect([...firmware.reached(ENTRIES)].sort()).toEqual([...names].sort());
+  });
+
+  it("preloads everything, by exact names: a wildcard takes no TypeScript", () => {
+    expect([...firmware.preload].sort()).toEqual([...names].sort());
+  });
+
+  it("includes the manifests of the SDK for what is imported from it, and no other", () => {
+    const needed = new Set<string>();
+    for (const name of names) {
+      for (const imported of firmware.imports(name)) {
+        if (firmware.modules.has(imported)) continue;
+        expect([name, imported, SDK[imported]]).toEqual([name, imported, expect.any(String)]);
+        needed.add(SDK[imported]);
+      }
+    }
+    expect([...new Set(firmware.included)].sort()).toEqual([...needed].sort());
+  });
+
+  it("keeps TLS off an ESP8266", () => {
+    expect(firmware.included.includes(TLS)).toBe(platform !== "esp");
+  });
+
+  it("says so on a platform it is not made for", () => {
+    expect(firmware.warnings).toEqual(platform === "lin" ? [expect.stringContaining("esp32")] : []);
+  });
+
+  it.each(names)("%s stays within the language and the globals of the smallest engine", (name) => {
+    const module = parsed(firmware.modules.get(name)!);
+    const found: string[] = [];
+    walk(module, (node) => {
+      if (FORBIDDEN.includes(node.type) || node["static"] === true || node["async"] === true) found.push(node.type);
+      if (node["generator"] === true) found.push("generator");
+    });
+    expect(found).toEqual([]);
+    expect(globals(module).filter((global) => !GLOBALS.includes(global))).toEqual([]);
+  });
+
+  it.each(names)("%s keeps nothing at module level that changes", (name) => {
+    const found: string[] = [];
+    walk(
+      parsed(firmware.modules.get(name)!),
+      (node) => {
+        if (node.type === "VariableDeclaration" && node["kind"] !== "const") found.push(node["kind"] as string);
+        if (node.type === "NewExpression" || node.type === "AssignmentExpression") found.push(node.type);
+      },
+      false,
+    );
+    expect(found).toEqual([]);
+  });
+});
+
+describe("the root manifest", () => {
+  const manifest = JSON.parse(readFileSync(join(ROOT, "manifest.json"), "utf8")) as Part;
+
+  it("leaves to the application what is the application's: memory, what to strip, and the SDK's base", () => {
+    for (const part of [manifest, ...Object.values(manifest.platforms!)]) {
+      expect(part.creation).toBeUndefined();
+      expect(part.strip).toBeUndefined();
+      expect([part.include ?? []].flat()).not.toContain(BASE);
+    }
+  });
+
+  it("stays out of the npm package, where mcpack would take it for the package's own", () => {
+    const { files } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { files: string[] };
+    expect(files.filter((name) => name.endsWith(".json"))).toEqual([]);
+  });
+});
+
+describe("the manifests of the examples", () => {
+  it("are there for each example", () => {
+    const programs = readdirSync(join(ROOT, "examples"))
+      .filter((name) => name.endsWith(".ts") && !name.includes("-"))
+      .map((name) => name.replace(".ts", ""));
+    expect(programs.sort()).toEqual([...EXAMPLES].sort());
+  });
+
+  describe.each(EXAMPLES)("%s", (example) => {
+    it.each(PLATFORMS)("finds every module on %s, and runs the example", (platform) => {
+      const firmware = new Firmware(`examples/${example}/manifest.json`, platform);
+      expect(firmware.main).toBe(`examples/${example}`);
+      expect(firmware.modules.get(firmware.main)).toBe(join(ROOT, "examples", `${example}.ts`));
+      for (const [name, path] of firmware.modules) {
+        expect([path, existsSync(path)]).toEqual([path, true]);
+        for (const imported of firmware.imports(name)) {
+          const isThere = firmware.modules.has(imported) || firmware.included.includes(SDK[imported]);
+          expect([name, imported, isThere]).toEqual([name, imported, true]);
+        }
+      }
+      // The program itself is run, not preloaded.
+      const preloaded = [...firmware.modules.keys()].filter((name) => name !== firmware.main);
+      expect([...firmware.preload].sort()).toEqual(preloaded.sort());
+    });
+  });
+});
