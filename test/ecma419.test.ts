@@ -1116,10 +1116,11 @@ describe("The HAL of ECMA-419", () => {
       // Without a turn of the timers: what was left goes on when the new bytes come.
       await turnUntil(() => board.tcp.last.called.at(-1) === `readable ${20 + 29 + 30 + 29}`);
       expect(client.unread).toBe(20);
-      board.timers.advance(0);
       expect(client.read()).toEqual(pattern(20));
+      expect(board.timers.armedCount).toBe(1);
       await happens(() => client.unread === 30);
       expect(client.read()).toEqual(pattern(30));
+      expect(board.timers.armedCount).toBe(0);
     });
 
     test("a record that is no good ends the connection once, in TCP's callback", async () => {
