@@ -126,7 +126,7 @@ export default tseslint.config(
   },
   {
     // What only boards load; it is in a project of its own, with the types of the Moddable SDK.
-    files: ["hal/esp*.ts", "hal/moddable.ts", "moddable/**/*.ts", "examples/*-moddable.ts"],
+    files: ["hal/esp*.ts", "hal/moddable.ts", "moddable/**/*.ts", "examples/*-moddable.ts", "test/types/*.ts"],
     languageOptions: { parserOptions: { projectService: false, project: "tsconfig.board.json" } },
   },
   {
