@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, jest, test } from "@jest/globa
 import { once } from "node:events";
 import net from "node:net";
 import type { AddressInfo } from "node:net";
+import { guardTcp } from "../hal/ecma419-tls.js";
 import { createEcma419Hal } from "../hal/ecma419.js";
 import type { Ecma419Options, Ecma419Provider, Ecma419Resolver } from "../hal/ecma419.js";
 import type { Hal, Timer } from "../hal/socket.js";
@@ -1175,6 +1176,20 @@ describe("The HAL of ECMA-419", () => {
         expect(Buffer.from(peer.raw).includes("password")).toBe(false);
         expect(peer.tls!.types).toEqual([HANDSHAKE]);
       }
+    });
+
+    test("the guard itself lets no data out before CHANGE_CIPHER_SPEC", () => {
+      const written: number[] = [];
+      class Wire {
+        write = (bytes: Uint8Array): unknown => written.push(bytes[0]);
+      }
+      const watcher = { isReading: false, isEncrypting: false, onTcpWritable() {}, onTcpWrite() {}, onTlsThrown() {} };
+      const TCP = guardTcp({ io: Wire }, watcher, board.timers) as { io: new (options: object) => Wire };
+      const guard = new TCP.io({ TCP });
+      expect(() => guard.write(record(APPLICATION_DATA, pattern(10)))).toThrow("TLS ended before it was up");
+      guard.write(record(CHANGE_CIPHER_SPEC, [1]));
+      guard.write(encrypted(APPLICATION_DATA, pattern(10)));
+      expect(written).toEqual([CHANGE_CIPHER_SPEC, APPLICATION_DATA]);
     });
 
     test("data before the handshake is not taken for the peer's", async () => {
