@@ -82,7 +82,7 @@ export interface Text {
   encode(string: string, bytes: Uint8Array, offset: number, end: number): number;
   /**
    * The string that `bytes[start..end)` encode, a byte order mark kept as U+FEFF [MQTT-1.5.3-3]. Ill-formed bytes:
-   * undefined when `fatal`, else each ill-formed sequence becomes U+FFFD.
+   * undefined when `fatal`, else each ill-formed sequence becomes U+FFFD, one or more.
    */
   decode(bytes: Uint8Array, start: number, end: number, fatal: true): string | undefined;
   decode(bytes: Uint8Array, start: number, end: number, fatal: false): string;
