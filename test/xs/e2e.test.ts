@@ -100,7 +100,7 @@ function testBoards(start: () => Promise<Broker>, wrongLogin: number): void {
     expect(lines).toEqual([line]);
   });
 
-  it("sensor.ts connects again whenever it is cut off; no reading is lost, whether it was acknowledged or not yet", async () => {
+  it("sensor.ts connects again whenever it is cut off; no reading is lost, acknowledged or not", async () => {
     relay = await Relay.start(broker.passwordPort);
     const watcher = await watch("/sensor/temperature");
     const { lines } = await run("examples/sensor.ts", relay.port);
