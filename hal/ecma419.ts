@@ -477,10 +477,11 @@ class Ecma419Text implements Text {
   encode(string: string, bytes: Uint8Array, offset: number, end: number): number {
     const view = bytes.subarray(offset, end);
     const result = this._encoder.encodeInto(string, view);
-    if (result.read < string.length) return -1;
+    const length = string.length;
+    if (result.read < length) return -1;
     const behind = offset + result.written;
     // Longer than the string: not ASCII alone. A lone surrogate is then written as it is, or as U+FFFD.
-    if (result.written > string.length && this.decode(bytes, offset, behind, true) !== string) return -2;
+    if (result.written > length && this.decode(bytes, offset, behind, true) !== string) return -2;
     return behind;
   }
 

@@ -102,6 +102,8 @@ const OPTIONS: Record<string, number[]> = {
   maxOperations: [0, 1, 65536],
   receiveMaximum: [0, 1, 65535],
 };
+// With its rows, by the second argument, which only XS has: what a preloaded module does not freeze is given RAM there.
+(Object as { freeze(object: object, isDeep: boolean): void }).freeze(OPTIONS, true);
 /** What stands before the platform's part in a generated client identifier; both are at most 23 characters. */
 const CLIENT_ID_PREFIX = "mcumqtt";
 
@@ -295,9 +297,12 @@ export class Client {
   ): boolean {
     const name = this._topicName(topic);
     const data = asData("payload", payload);
-    const flags = (asQos("qos", qos) << 1) | (asFlag("retain", retain, false) ? 1 : 0);
-    const callback = asCallback("callback", done);
-    if (!isQueued(this._connection.publish(name, data, flags))) return false;
+    // What is left out needs no call: this is the call that is made most.
+    let flags = qos === undefined ? 0 : asQos("qos", qos) << 1;
+    if (retain !== undefined && asFlag("retain", retain, false)) flags |= 1;
+    const callback = done === undefined ? done : asCallback("callback", done);
+    const result = this._connection.publish(name, data, flags);
+    if (result < 0 && !isQueued(result)) return false;
     if (callback !== undefined) this._callbacks.slots.puback = callback;
     return true;
   }

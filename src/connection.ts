@@ -13,7 +13,7 @@ import type { Codec, ConnectFields, Subscriptions } from "./codec.js";
 import { CONN_FAIL_DNS, CONN_FAIL_SERVER_NOT_FOUND, END_BY_APPLICATION, END_BY_PEER, NO_ROOM } from "./errors.js";
 import type { SessionHandler, SessionOptions } from "./session.js";
 import { Session } from "./session.js";
-import { QOS_2, SUBACK } from "./wire.js";
+import { QOS_1, QOS_2, SUBACK } from "./wire.js";
 
 /** What a connection is made of. */
 export interface ConnectionOptions extends SessionOptions {
@@ -214,6 +214,18 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** As `Session.publish`. */
   publish(topic: string, payload: string | Uint8Array, flags: number): number {
+    const socket = this._socket;
+    if (flags < QOS_1 && !this._isRunning && socket !== undefined && this._room > 0) {
+      const nowMs = this._hal.now();
+      const count = this._session.publishAtOnce(topic, payload, flags, this._room, nowMs);
+      if (count < 0) return count;
+      if (count > 0) {
+        this._nowMs = nowMs;
+        this._room = socket.write(this._session.outbox.arena, 0, count);
+        this._arm();
+        return 0;
+      }
+    }
     let result = this._session.publish(topic, payload, flags);
     if (result === NO_ROOM && this._makeRoom()) result = this._session.publish(topic, payload, flags);
     this._afterCall();
@@ -305,7 +317,7 @@ export class Connection implements SessionHandler, SocketHandler {
     const session = this._session;
     const outbox = session.outbox;
     // What the callbacks queue and send meanwhile has its turn later, lest they keep the platform waiting for ever.
-    for (let left = outbox.operations; left > 0; left--) {
+    for (let left = outbox.operations + outbox.atOnce; left > 0; left--) {
       const type = outbox.doneType;
       if (type < 0) return;
       const granted = type === SUBACK ? session.grantedCodes() : undefined;
@@ -341,11 +353,12 @@ export class Connection implements SessionHandler, SocketHandler {
   private _run(): void {
     const session = this._session;
     this._isRunning = true;
-    this._receive();
+    if (this._readable > 0 || this._rxStart < this._rxEnd) this._receive();
     // The usual end: messages were handed over, and that was all.
     if (!this._isArmed || ((this._armedMs - session.deadlineMs) | 0) > 0 || !session.isQuiet()) {
-      this._flush();
-      if (session.outbox.doneType >= 0) {
+      const outbox = session.outbox;
+      if (outbox.atOnce === 0 || outbox.operations > 0) this._flush();
+      if (outbox.doneType >= 0) {
         this.onDone();
         if (!session.isQuiet()) this._flush();
       }
@@ -497,6 +510,8 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** Sets the timer, unless it will fire early enough as it is. */
   private _arm(): void {
+    // It fires as soon as it can.
+    if (this._isArmed && ((this._armedMs - this._nowMs) | 0) <= 0) return;
     const isWaiting = this._nextTarget !== undefined && this._socket === undefined;
     let dueMs = this._nowMs;
     if (!this._hasOutcome && !isWaiting && this._session.outbox.doneType < 0) {

@@ -135,10 +135,12 @@ export class Encoder implements PacketEncoder {
     payload: string | Uint8Array,
   ): number {
     const text = this._text;
+    // Spelt out what `writeField`, `writeBytes` and `seal` would do: this is the packet that is sent most.
+    const payloadLength = payload.length;
     // A string has at least as many bytes as it has UTF-16 code units.
-    const body = offset + headerLength(topic.length + payload.length + (packetId === 0 ? 2 : 4));
+    const length = topic.length + payloadLength + (packetId === 0 ? 2 : 4);
+    const body = offset + (length < 128 ? 2 : headerLength(length));
     if (body + 2 > end) return NO_ROOM;
-    // Spelt out what `writeField` and `seal` would do: this is the packet that is sent most.
     let at = text.encode(topic, out, body + 2, end);
     if (at < 0) return at;
     const topicLength = at - body - 2;
@@ -146,8 +148,15 @@ export class Encoder implements PacketEncoder {
     out[body] = topicLength >> 8;
     out[body + 1] = topicLength & 255;
     if (packetId !== 0) at = writeUint16(out, at, end, packetId);
-    at = writeBytes(text, out, at, end, payload);
-    if (at === ILL_FORMED) return ILL_FORMED_PAYLOAD;
+    if (typeof payload === "string") {
+      if (at >= 0) at = text.encode(payload, out, at, end);
+      if (at === ILL_FORMED) return ILL_FORMED_PAYLOAD;
+    } else if (at < 0 || at + payloadLength > end) {
+      return NO_ROOM;
+    } else {
+      out.set(payload, at);
+      at += payloadLength;
+    }
     const first = (PUBLISH << 4) | flags;
     if (at < 0 || at - body > 127) return seal(out, offset, body, at, end, first);
     out[offset] = first;

@@ -47,6 +47,8 @@ export class Outbox {
    * The type of the acknowledgement that finished the oldest entry (0: it needed none), or -1 if it is not finished.
    */
   doneType = -1;
+  /** Messages that were sent without an entry. Their outcomes come before those of the entries. */
+  atOnce = 0;
   /** The table is a ring; its oldest entry is at `_head`. */
   private readonly _table: Int32Array;
   private _head = 0;
@@ -69,9 +71,15 @@ export class Outbox {
     this._table = new Int32Array(maxOperations * ENTRY);
   }
 
-  /** True when the table has no entry left. */
+  /** True when no operation more may wait for its outcome. */
   isFull(): boolean {
-    return this.operations * ENTRY === this._table.length;
+    return (this.operations + this.atOnce) * ENTRY >= this._table.length;
+  }
+
+  /** A message at QoS 0 was sent past the table, which was empty, and not full of outcomes. */
+  sentAtOnce(): void {
+    this.atOnce++;
+    this.doneType = 0;
   }
 
   /**
@@ -243,13 +251,17 @@ export class Outbox {
 
   /** Drops the oldest entry, which is finished. */
   dropDone(): void {
+    if (this.atOnce > 0) {
+      if (--this.atOnce === 0) this._lookDone();
+      return;
+    }
     const head = this._head;
     if (this._table[head + LENGTH] > 0) this._shrink(head, 0);
     this._head = this._behind(head);
     this.passed--;
     if (this._hint > 0) this._hint--;
-    if (--this.operations === 0) this.doneType = -1;
-    else this._lookDone();
+    this.operations--;
+    this._lookDone();
   }
 
   /**
@@ -326,7 +338,7 @@ export class Outbox {
 
   private _finish(entry: number, type: number, keep: number): void {
     this._table[entry] = type | DONE;
-    if (entry === this._head) this.doneType = type;
+    if (entry === this._head && this.atOnce === 0) this.doneType = type;
     this._shrink(entry, keep);
   }
 
@@ -350,7 +362,7 @@ export class Outbox {
 
   /** Another entry is the oldest. */
   private _lookDone(): void {
-    const state = this.operations === 0 ? 0 : this._table[this._head];
+    const state = this.atOnce > 0 ? DONE : this.operations === 0 ? 0 : this._table[this._head];
     this.doneType = (state & DONE) === 0 ? -1 : state & ACK;
   }
 }

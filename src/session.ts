@@ -270,6 +270,24 @@ export class Session implements DecoderHandler {
     return this._add(ack, flags, topic, payload);
   }
 
+  /**
+   * Encodes a message at QoS 0 that may be sent past the queue, since nothing is in it. Returns how many bytes, from
+   * the beginning of the outbox's arena, are to be sent at once; 0 when it has to be queued; or what is wrong with it.
+   *
+   * @param room how many bytes the network takes now
+   */
+  publishAtOnce(topic: string, payload: string | Uint8Array, flags: number, room: number, nowMs: number): number {
+    const outbox = this.outbox;
+    const arena = outbox.arena;
+    if (this._phase !== UP || this._controlEnd > 0 || outbox.operations > 0 || outbox.isFull()) return 0;
+    const end = this._encoder.publish(arena, 0, room < arena.length ? room : arena.length, flags, 0, topic, payload);
+    if (end < 0) return end === NO_ROOM ? 0 : end;
+    outbox.sentAtOnce();
+    this._nowMs = this._lastSentMs = nowMs;
+    if (this._isPinging) this._notLater(this._pingDueMs());
+    return end;
+  }
+
   /** Queues a SUBSCRIBE for at least one filter, all of them valid. Returns as `publish`. */
   subscribe(filters: Subscriptions): number {
     return this._add(SUBACK, SUBSCRIBE, filters, "");
@@ -314,7 +332,7 @@ export class Session implements DecoderHandler {
 
   /** True while a session is up and nothing is to be sent, waited for or told. */
   isQuiet(): boolean {
-    return this._phase === UP && this._controlEnd === 0 && this.outbox.operations === 0;
+    return this._phase === UP && this._controlEnd === 0 && this.outbox.operations === 0 && this.outbox.atOnce === 0;
   }
 
   /** True when bytes must leave before more can be received: there is no room for one more acknowledgement. */

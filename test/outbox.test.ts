@@ -51,6 +51,46 @@ function isIdle(outbox: Outbox): boolean {
 }
 
 describe("Outbox", () => {
+  it("tells of what was sent past the table before it tells of any entry", () => {
+    const outbox = new Outbox(100, 8);
+    outbox.sentAtOnce();
+    outbox.sentAtOnce();
+    expect(add(outbox, PUBACK, packet(5, 1))).toBe(true);
+    expect(add(outbox, 0, packet(5, 2))).toBe(true);
+    send(outbox);
+    expect(outbox.acknowledge(PUBACK, 1, 0, 0)).toBe(0);
+    const done: number[] = [];
+    for (; outbox.doneType >= 0; outbox.dropDone()) done.push(outbox.doneType);
+    expect(done).toEqual([0, 0, PUBACK, 0]);
+    expect(outbox.operations).toBe(0);
+  });
+
+  it("waits for the oldest entry behind what was sent past the table, also when the connection is gone", () => {
+    for (const keep of [true, false]) {
+      const outbox = new Outbox(100, 8);
+      outbox.sentAtOnce();
+      add(outbox, PUBACK, packet(5, 1));
+      send(outbox);
+      outbox.disconnect(keep);
+      expect(outbox.doneType).toBe(0);
+      outbox.dropDone();
+      expect(outbox.doneType).toBe(-1);
+      expect(outbox.operations).toBe(keep ? 1 : 0);
+    }
+  });
+
+  it("counts what was sent past the table among what may wait for its outcome", () => {
+    const outbox = new Outbox(100, 2);
+    outbox.sentAtOnce();
+    expect(outbox.isFull()).toBe(false);
+    outbox.sentAtOnce();
+    expect(outbox.isFull()).toBe(true);
+    expect(add(outbox, PUBACK, packet(5, 1))).toBe(false);
+    outbox.dropDone();
+    expect(add(outbox, PUBACK, packet(5, 1))).toBe(true);
+    expect(outbox.isFull()).toBe(true);
+  });
+
   it("is full when its table is", () => {
     for (const entries of [1, 2, 16]) {
       const outbox = new Outbox(1000, entries);

@@ -478,6 +478,26 @@ describe("The order of callbacks", () => {
     expect(device.take()).toEqual(["suback 0", "puback"]);
   });
 
+  test("is that of the calls when an acknowledgement comes before QoS 0 had its turn (contract 3: call-order)", () => {
+    const device = new Device().up();
+    let count = 0;
+    device.client.publish("t", "0", 0, 0, () => count++);
+    device.client.publish("t", "0");
+    device.client.publish("t", "1", 1);
+    device.client.subscribe("t");
+    device.send(ack("PUBACK", 1), suback(2, 0));
+    expect(device.take()).toEqual(["suback 0"]);
+    expect(count).toBe(3);
+  });
+
+  test("a message at QoS 0 has its outcome also when the connection is gone (contract 4: offline-once)", () => {
+    const device = new Device().up();
+    device.client.publish("t", "0");
+    device.socket.reset();
+    device.hal.settle();
+    expect(device.take()).toEqual(["puback", "offline -10"]);
+  });
+
   test("is that of the calls, in whatever order acknowledgements come (contract 3: call-order)", () => {
     const answers = [
       [ack("PUBACK", 1)], [suback(2, 1)], [ack("UNSUBACK", 3)], [ack("PUBREC", 4), ack("PUBCOMP", 4)], [suback(5, 2)],
