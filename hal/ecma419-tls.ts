@@ -74,7 +74,12 @@ export function checkTlsOptions(secure: Record<string, unknown>): void {
   }
 }
 
-/** Options of a provider with a caller's over them; what is undefined there is left to the provider, or the default. */
+/**
+ * Options of a provider with a caller's over them; what is undefined there is left to the provider, or the default.
+ *
+ * The class keeps the last session, and resumes it by its `serverName` alone, without another look at certificates
+ * (modules/crypt/ssl/ssl_cache.js). A peer that nobody verified is therefore not to be kept.
+ */
 export function mergeTlsOptions(own: object | undefined, secure: object): object {
   const options = Object.assign({}, own) as Record<string, unknown>;
   const wanted = secure as Record<string, unknown>;
@@ -82,6 +87,7 @@ export function mergeTlsOptions(own: object | undefined, secure: object): object
     // The class would take a `serverName` of undefined for a name.
     if (wanted[name] !== undefined) options[name] = wanted[name];
   }
+  if (options.verify === false) options.cache = false;
   return options;
 }
 

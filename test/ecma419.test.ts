@@ -454,7 +454,18 @@ describe("The HAL of ECMA-419", () => {
       const tls = board.mqtts;
       hal = makeHal(board, { tls: { ...tls, socket: { ...tls.socket, secure: { verify: false } } as never } });
       await connect({ serverName: undefined, verify: undefined });
-      expect(Object.entries(tlsOptionsSeen[0].secure!)).toEqual([["verify", false]]);
+      expect(Object.entries(tlsOptionsSeen[0].secure!)).toEqual([["verify", false], ["cache", false]]);
+    });
+
+    test("no cache where nobody verifies: the class would resume that session for who does", async () => {
+      for (const [secure, seen] of [
+        [{ verify: false }, { verify: false, cache: false }],
+        [{ verify: true }, { verify: true }],
+        [{}, {}],
+      ]) {
+        await connect(secure);
+        expect(tlsOptionsSeen[0].secure).toEqual(seen);
+      }
     });
 
     test("its TCP's own fields, where TLS runs on a TCP of the provider", async () => {
