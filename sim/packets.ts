@@ -166,6 +166,20 @@ export class PacketReader implements DecoderHandler, ServerDecoderHandler {
     };
   }
 
+  onWhole(
+    flags: number,
+    packetId: number,
+    bytes: Uint8Array,
+    topicStart: number,
+    topicEnd: number,
+    start: number,
+    end: number,
+    _packetLength: number,
+  ): void {
+    this.onPublish(flags, packetId, bytes, topicStart, topicEnd, end - start);
+    this.onPayload(bytes, start, end, 0);
+  }
+
   onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void {
     const message = this.#message!;
     const kept = Buffer.concat([message.payload, bytes.subarray(start, end)].map((part) => part.subarray(0, KEPT)));

@@ -56,6 +56,20 @@ export interface MessageHandler {
 
 /** Takes what a broker sends. */
 export interface DecoderHandler extends MessageHandler {
+  /**
+   * A whole message: `onPublish` and, with the payload `bytes[start..end)`, `onPayload` in one, which may be called
+   * when the message lies in one chunk.
+   */
+  onWhole(
+    flags: number,
+    packetId: number,
+    bytes: Uint8Array,
+    topicStart: number,
+    topicEnd: number,
+    start: number,
+    end: number,
+    packetLength: number,
+  ): void;
   onConnack(sessionPresent: boolean, returnCode: number): void;
   /** SUBACK; its return codes, each 0, 1, 2 or 0x80, are `bytes[start..end)`, at least one. */
   onSuback(packetId: number, bytes: Uint8Array, start: number, end: number): void;

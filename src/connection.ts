@@ -302,6 +302,23 @@ export class Connection implements SessionHandler, SocketHandler {
     this._wanted = this._isWhole ? payloadLength : fits > 0 ? fits : 0;
   }
 
+  onWhole(
+    topic: string,
+    flags: number,
+    packetId: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    packetLength: number,
+  ): void {
+    if (packetLength <= this._maxMessageLength) {
+      this._handler.onMessage(topic, bytes, start, end, flags, packetId, true);
+    } else {
+      this.onMessage(topic, flags, packetId, end - start, packetLength);
+      this.onPayload(bytes, start, end);
+    }
+  }
+
   onPayload(bytes: Uint8Array, start: number, end: number): void {
     const missing = this._wanted - this._gathered;
     if (missing < 0) return;

@@ -6,9 +6,11 @@
  * Payloads are not gathered, they stream. What precedes a payload (a topic name) or makes up a whole small packet is
  * taken from the chunk in place where it lies there whole, and gathers in `scratch` where it does not.
  *
- * Invariant: however the stream is cut, the handler gets the same calls, apart from where payloads are divided. The
- * chunk may be a part of `scratch` itself, as long as it begins at `filled` or behind it: bytes gather at the front,
- * never beyond what was already read.
+ * Invariant: however the stream is cut, the handler gets the same, apart from where payloads are divided, and that a
+ * message may come in one call when it lies in one chunk.
+ *
+ * The chunk may be a part of `scratch` itself, as long as it begins at `filled` or behind it: bytes gather at the
+ * front, never beyond what was already read.
  */
 import type { DecoderHandler, MessageHandler, StreamDecoder } from "./codec.js";
 import {
@@ -48,8 +50,8 @@ const AWAIT_BODY = 3;
 /** A topic name that is longer than the scratch area passes by. */
 const SKIP_TOPIC = 4;
 
-/** Bytes of a PUBLISH at QoS 0 that has a byte of topic name and one of payload. */
-const SHORTEST_MESSAGE = 6;
+/** Bytes of a PUBLISH at QoS 0 with one byte of topic name and no payload. */
+const SHORTEST_MESSAGE = 5;
 
 /** Finds packets in a stream; who extends it says which there are. */
 export abstract class Framer implements StreamDecoder {
@@ -104,10 +106,10 @@ export abstract class Framer implements StreamDecoder {
       switch (this._state) {
         case AWAIT_TYPE: {
           const first = bytes[at];
-          if (first >> 4 === PUBLISH && end - at >= SHORTEST_MESSAGE) {
-            const payload = this._publishAtOnce(bytes, at, end);
-            if (payload > 0) {
-              at = payload;
+          if (first >> 4 === PUBLISH) {
+            const next = this._whole(bytes, at, end);
+            if (next > 0) {
+              at = next;
               break;
             }
           }
@@ -178,40 +180,16 @@ export abstract class Framer implements StreamDecoder {
    */
   protected abstract _accepts(first: number, length: number, capacity: number): number;
 
+  /**
+   * The short cut of the usual packet: a PUBLISH that begins at `start`, hands over all of it and returns where it
+   * ends; or does nothing and returns 0, and it is read step by step. Here there is none.
+   */
+  protected _whole(_bytes: Uint8Array, _start: number, _end: number): number {
+    return 0;
+  }
+
   /** A packet other than PUBLISH is complete: `bytes[start..end)` is all behind its header. Returns 0 or an error. */
   protected abstract _packet(first: number, bytes: Uint8Array, start: number, end: number): number;
-
-  /**
-   * The short cut of the usual packet: a PUBLISH below 16 KB with a payload, all that stands before it in one chunk.
-   * Returns where the payload begins, or 0 for any other packet, which is still to be read then.
-   */
-  private _publishAtOnce(bytes: Uint8Array, start: number, end: number): number {
-    const flags = bytes[start] & 15;
-    const qos = flags & (QOS_1 | QOS_2);
-    let body = start + 2;
-    let length = bytes[start + 1];
-    // With a third byte of length the sum is above the limit.
-    if (length > 127) length += (bytes[body++] - 1) << 7;
-    const topicStart = body + 2;
-    const topicEnd = topicStart + ((bytes[body] << 8) | bytes[body + 1]);
-    let payload = topicEnd;
-    let packetId = 0;
-    if (qos !== 0) {
-      payload += 2;
-      if (payload > end) return 0;
-      packetId = (bytes[topicEnd] << 8) | bytes[topicEnd + 1];
-      if (packetId === 0 || qos === (QOS_1 | QOS_2)) return 0;
-    } else if (flags >= DUP) {
-      return 0;
-    }
-    const owed = body + length - payload;
-    if (payload > end || topicEnd === topicStart || owed <= 0 || length >= 16384) return 0;
-    if (payload - body > this._scratch.length) return 0;
-    this._owed = owed;
-    this._state = AWAIT_PAYLOAD;
-    this._messages.onPublish(flags, packetId, bytes, topicStart, topicEnd, owed, body + length - start);
-    return payload;
-  }
 
   /** The header is complete. */
   private _begin(): void {
@@ -288,6 +266,8 @@ function checkFlags(first: number): number {
 /** Reads the packets that a broker sends to a client. */
 export class Decoder extends Framer {
   private readonly _handler: DecoderHandler;
+  /** What may have to gather in front of a payload. */
+  private readonly _capacity: number;
 
   /**
    * @param handler gets what was read; its methods run inside `push`
@@ -296,6 +276,32 @@ export class Decoder extends Framer {
   constructor(handler: DecoderHandler, scratch: Uint8Array) {
     super(handler, scratch);
     this._handler = handler;
+    this._capacity = scratch.length;
+  }
+
+  protected override _whole(bytes: Uint8Array, start: number, end: number): number {
+    if (end - start < SHORTEST_MESSAGE) return 0;
+    let body = start + 2;
+    let length = bytes[start + 1];
+    // With a third byte of length the sum is above the limit.
+    if (length > 127) length += (bytes[body++] - 1) << 7;
+    const behind = body + length;
+    if (behind > end || length < SHORTEST_MESSAGE - 2 || length >= 16384) return 0;
+    const flags = bytes[start] & 15;
+    const topicStart = body + 2;
+    const topicEnd = topicStart + ((bytes[body] << 8) | bytes[body + 1]);
+    let payload = topicEnd;
+    let packetId = 0;
+    if (flags >= QOS_1) {
+      const qos = flags & (QOS_1 | QOS_2);
+      payload += 2;
+      if (payload > behind || qos === 0 || qos === (QOS_1 | QOS_2)) return 0;
+      packetId = (bytes[topicEnd] << 8) | bytes[topicEnd + 1];
+      if (packetId === 0) return 0;
+    }
+    if (payload > behind || topicEnd === topicStart || payload - body > this._capacity) return 0;
+    this._handler.onWhole(flags, packetId, bytes, topicStart, topicEnd, payload, behind, behind - start);
+    return behind;
   }
 
   protected override _accepts(first: number, length: number, capacity: number): number {

@@ -85,6 +85,16 @@ export interface SessionHandler {
    * @param packetLength bytes of the whole packet
    */
   onMessage(topic: string, flags: number, packetId: number, payloadLength: number, packetLength: number): void;
+  /** A whole message: `onMessage` and, with all of its payload, `onPayload` in one. It need not be remembered. */
+  onWhole(
+    topic: string,
+    flags: number,
+    packetId: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    packetLength: number,
+  ): void;
   /**
    * The next part of the message's payload, valid during the call; `owed` bytes are still to come. When that is 0 the
    * message is acknowledged once the call returns. To show the application a part before that, call `remember` first.
@@ -456,13 +466,50 @@ export class Session implements DecoderHandler {
     payloadLength: number,
     packetLength: number,
   ): void {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
+    const topic = this._accept(flags, packetId, bytes, topicStart, topicEnd);
+    if (topic !== undefined) this._handler.onMessage(topic, flags, packetId, payloadLength, packetLength);
+  }
+
+  onWhole(
+    flags: number,
+    packetId: number,
+    bytes: Uint8Array,
+    topicStart: number,
+    topicEnd: number,
+    start: number,
+    end: number,
+    packetLength: number,
+  ): void {
+    const topic = this._accept(flags, packetId, bytes, topicStart, topicEnd);
+    if (topic !== undefined) {
+      // Before the application sees it.
+      if (this._qos === 2) this.remember();
+      this._handler.onWhole(topic, flags, packetId, bytes, start, end, packetLength);
+    }
+    if (this._qos > 0 && this._phase >= UP) this._acknowledge(this._qos === 1 ? PUBACK : PUBREC, packetId);
+  }
+
+  /** A message begins. Its topic name if it is to be handed on; undefined if it is repeated, or ends the connection. */
+  private _accept(
+    flags: number,
+    packetId: number,
+    bytes: Uint8Array,
+    topicStart: number,
+    topicEnd: number,
+  ): string | undefined {
+    if (this._phase < UP) {
+      this._violation(UNEXPECTED_PACKET);
+      return undefined;
+    }
     // Nothing of a topic name that was too long is there; it is the only empty one.
     let topic: string | undefined = "";
     if (topicStart < topicEnd) {
       topic = this._text.decode(bytes, topicStart, topicEnd, true);
       if (topic !== this._topic) {
-        if (topic === undefined || !isTopicName(topic)) return this._violation(BAD_TOPIC);
+        if (topic === undefined || !isTopicName(topic)) {
+          this._violation(BAD_TOPIC);
+          return undefined;
+        }
         this._topic = topic;
       }
     }
@@ -471,10 +518,13 @@ export class Session implements DecoderHandler {
     this._isRepeated = false;
     if (this._qos === 2) {
       this._isRepeated = this._isRemembered = this._receivedIndex(packetId) > 0;
-      if (this._isRepeated) return;
-      if (this._receivedEnd === this._control.length) return this._refuse(END_RECEIVE_MAXIMUM);
+      if (this._isRepeated) return undefined;
+      if (this._receivedEnd === this._control.length) {
+        this._refuse(END_RECEIVE_MAXIMUM);
+        return undefined;
+      }
     }
-    this._handler.onMessage(topic, flags, packetId, payloadLength, packetLength);
+    return topic;
   }
 
   onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void {

@@ -343,7 +343,8 @@ export function decoderSuite(sender: Sender): void {
       const bytes = wire("30 06 0001 't' 'abc' 40 02 0001");
       const { decoder, recorder, push } = new Bench(sender);
       recorder.onCall = () => recorder.calls === 1 && decoder.stop();
-      expect(push(bytes)).toBe(5);
+      // Not all of it is there: a whole message may come in one call.
+      expect(push(bytes.subarray(0, 7))).toBe(5);
       expect(recorder.calls).toBe(1);
       expect(decoder.isMidPacket()).toBe(true);
       expect(push(bytes, 5)).toBe(12);

@@ -184,6 +184,20 @@ export class Recorder implements DecoderHandler, ServerDecoderHandler {
     this.called();
   }
 
+  onWhole(
+    flags: number,
+    packetId: number,
+    bytes: Uint8Array,
+    topicStart: number,
+    topicEnd: number,
+    start: number,
+    end: number,
+    packetLength: number,
+  ): void {
+    this.onPublish(flags, packetId, bytes, topicStart, topicEnd, end - start, packetLength);
+    this.onPayload(bytes, start, end, 0);
+  }
+
   onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void {
     const part = this.read(bytes, start, end);
     if (this.publish === undefined) throw new Error("A payload without a message");

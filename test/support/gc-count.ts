@@ -167,11 +167,13 @@ const sessionHandler: SessionHandler = {
     throw new Error(`ended with ${reason}`);
   },
   onMessage: ignore,
+  onWhole: ignore,
   onPayload: ignore,
   onDone: ignore,
 };
 const handler: DecoderHandler & ServerDecoderHandler = {
   onPublish: ignore,
+  onWhole: ignore,
   onPayload: ignore,
   onAck: ignore,
   onConnack: ignore,

@@ -377,6 +377,19 @@ export class Harness implements SessionHandler {
     this.whenMessageBegins();
   }
 
+  onWhole(
+    topic: string,
+    flags: number,
+    packetId: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    packetLength: number,
+  ): void {
+    this.onMessage(topic, flags, packetId, end - start, packetLength);
+    this.onPayload(bytes, start, end, 0);
+  }
+
   onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void {
     const { message } = this;
     this.check("onPayload");

@@ -392,6 +392,19 @@ export class Link implements SessionHandler {
     this.payload = "";
   }
 
+  onWhole(
+    _topic: string,
+    _flags: number,
+    _packetId: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    _packetLength: number,
+  ): void {
+    this.onMessage();
+    this.onPayload(bytes, start, end, 0);
+  }
+
   onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void {
     this.payload += Buffer.from(bytes.slice(start, end)).toString();
     if (owed > 0) return;
