@@ -164,8 +164,14 @@ export async function runOnXs(files: string[], { frozen, leftOut = [] }: RunOpti
  * the top of a test file.
  */
 export async function testOnXs(title: string, groups: string[][], options: RunOptions = {}): Promise<void> {
-  const results: Result[] = [];
-  if (isBuilt()) for (const group of groups) results.push(...(await runOnXs(group, options)));
+  const byGroup: Result[][] = [];
+  let next = 0;
+  const runSome = async (): Promise<void> => {
+    for (let i = next++; i < groups.length; i = next++) byGroup[i] = await runOnXs(groups[i], options);
+  };
+  // Two machines at a time.
+  if (isBuilt()) await Promise.all([runSome(), runSome()]);
+  const results = byGroup.flat();
   for (const file of groups.flat()) {
     needs(XS_ENGINE)(`${title}: ${file}`, () => {
       if (!isBuilt()) it("all of its tests", () => undefined);
