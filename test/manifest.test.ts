@@ -263,6 +263,18 @@ describe("the root manifest", () => {
   });
 });
 
+describe("the manifest for TLS on an ESP8266", () => {
+  it("adds its HAL and the SDK's TLS, and is refused elsewhere", () => {
+    const firmware = new Firmware("manifest_esp8266_tls.json", "esp");
+    const names = [...firmware.modules.keys()];
+    expect([...firmware.reached([...ENTRIES, "mcu-mqtt/hal/esp8266-tls"])].sort()).toEqual([...names].sort());
+    expect([...firmware.preload].sort()).toEqual([...names].sort());
+    expect(firmware.included).toContain(TLS);
+    const { platforms } = JSON.parse(readFileSync(join(ROOT, "manifest_esp8266_tls.json"), "utf8")) as Part;
+    expect(platforms).toEqual({ "esp": {}, "...": { error: expect.any(String) } });
+  });
+});
+
 describe("the manifests of the examples", () => {
   it("are there for each example", () => {
     const programs = readdirSync(join(ROOT, "examples"))
