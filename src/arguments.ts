@@ -76,8 +76,8 @@ export function asData(name: string, value: unknown): string | Uint8Array {
 export function checkField(text: Text, name: string, value: string | Uint8Array): void {
   let length = value.length;
   if (typeof value === "string") {
-    // No string takes more than three bytes for each of its UTF-16 code units.
-    length = text.encode(value, new Uint8Array(length * 3), 0, length * 3);
+    // No string takes more than three bytes for each of its UTF-16 code units; but XS on a board counts characters.
+    length = text.encode(value, new Uint8Array(length * 4), 0, length * 4);
     if (length === ILL_FORMED) throw illFormed(name);
   }
   if (length > MAX_FIELD_LENGTH) {

@@ -343,10 +343,11 @@ export class Client {
   private _setConnect(will: Will | undefined): void {
     const username = this._username;
     const password = this._password;
-    let maxLength = 32 + 3 * this._clientId.length;
-    if (will !== undefined) maxLength += 3 * (will.topic.length + will.message.length);
-    if (username !== undefined) maxLength += 3 * username.length;
-    if (password !== undefined) maxLength += 3 * password.length;
+    // What `length` counts takes four bytes at most: XS on a board counts characters, not UTF-16 code units.
+    let maxLength = 32 + 4 * this._clientId.length;
+    if (will !== undefined) maxLength += 4 * (will.topic.length + will.message.length);
+    if (username !== undefined) maxLength += 4 * username.length;
+    if (password !== undefined) maxLength += 4 * password.length;
     this._connection.setConnect(
       {
         clientId: this._clientId,

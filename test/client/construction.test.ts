@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import { ScriptText } from "../../hal/mock.js";
 import type { ClientArguments } from "../support/device.js";
 import { Device, connack, message, messageOfLength } from "../support/device.js";
 
@@ -311,7 +312,32 @@ describe("mqtt.Client, options", () => {
   });
 });
 
+/** XS on a board counts a character beyond U+FFFF as one: here U+E000 is one, and four bytes long. */
+class CountingText extends ScriptText {
+  override encode(string: string, bytes: Uint8Array, offset: number, end: number): number {
+    return super.encode(string.split("\uE000").join("\u{1F600}"), bytes, offset, end);
+  }
+}
+
 describe("mqtt.Client, arguments", () => {
+  test("may have characters that the engine counts as one, of four bytes (contract 1: clientid, 1: credentials)", () => {
+    const long = "\uE000".repeat(50);
+    const hal = { text: new CountingText() };
+    const device = new Device({ args: [long, 60, long, long], hal });
+    device.client.lwt(long, long);
+    device.client.connect("broker");
+    device.socket.connect();
+    // The broker's end has every byte of a password and of a will's message as a character.
+    const text = "\u{1F600}".repeat(50);
+    const bytes = "\xf0\x9f\x98\x80".repeat(50);
+    expect(device.sent()).toEqual([
+      `CONNECT "${text}" clean 60 will ${text}=${bytes} q0 user ${text} password ${bytes}`,
+    ]);
+    expect(() => new Device({ args: ["\uE000".repeat(16384)], hal })).toThrow(
+      new RangeError("clientid must be at most 65535 bytes long, not 65536"),
+    );
+  });
+
   test("are strictly positional: null and undefined are the default in their place (contract 1: positional)", () => {
     expect(connectOf("id", 30, null, null, 0)).toBe('CONNECT "id" persistent 30');
     expect(connectOf(null, null, "user", null, 0, null)).toBe('CONNECT "mcumqtt5ccf7f00a1b2" persistent 60 user user');
