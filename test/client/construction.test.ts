@@ -320,7 +320,7 @@ class CountingText extends ScriptText {
 }
 
 describe("mqtt.Client, arguments", () => {
-  test("may have characters that the engine counts as one, of four bytes (contract 1: clientid, 1: credentials)", () => {
+  test("may have characters of four bytes that count as one (contract 1: clientid, 1: credentials)", () => {
     const long = "\uE000".repeat(50);
     const hal = { text: new CountingText() };
     const device = new Device({ args: [long, 60, long, long], hal });
