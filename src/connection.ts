@@ -86,7 +86,7 @@ export class Connection implements SessionHandler, SocketHandler {
   private _armedMs = 0;
   /** The platform is calling. What the application does then takes effect when that call ends. */
   private _isRunning = false;
-  /** Time of that call, or of the application's call that is under way outside of one. */
+  /** Time of that call, or of the application's call that is under way outside of one; later where callbacks ran. */
   private _nowMs = 0;
 
   /** The socket of the attempt or session. */
@@ -370,16 +370,23 @@ export class Connection implements SessionHandler, SocketHandler {
   private _run(): void {
     const session = this._session;
     this._isRunning = true;
-    if (this._readable > 0 || this._rxStart < this._rxEnd) this._receive();
+    const isReceiving = this._readable > 0 || this._rxStart < this._rxEnd;
+    if (isReceiving) this._receive();
     // The usual end: messages were handed over, and that was all.
     if (!this._isArmed || ((this._armedMs - session.deadlineMs) | 0) > 0 || !session.isQuiet()) {
       const outbox = session.outbox;
+      // Callbacks take their time: what is sent behind them was not sent before, and a timer begins when it is set.
+      if (isReceiving) this._nowMs = this._hal.now();
       if (outbox.atOnce === 0 || outbox.operations > 0) this._flush();
       if (outbox.doneType >= 0) {
         this.onDone();
+        this._nowMs = this._hal.now();
         if (!session.isQuiet()) this._flush();
       }
-      if (this._hasOutcome || this._nextTarget !== undefined) this._settle();
+      if (this._hasOutcome || this._nextTarget !== undefined) {
+        this._settle();
+        this._nowMs = this._hal.now();
+      }
       this._arm();
     }
     this._isRunning = false;
@@ -412,6 +419,7 @@ export class Connection implements SessionHandler, SocketHandler {
       this._rxStart = at;
       if (at === this._rxEnd) continue;
       if (this._isOver) session.forgetAcknowledgements();
+      this._nowMs = this._hal.now();
       this._flush();
       if (session.isHeld()) return;
     }
@@ -436,6 +444,7 @@ export class Connection implements SessionHandler, SocketHandler {
   private _makeRoom(): boolean {
     const session = this._session;
     if (!session.isUp()) return false;
+    this._nowMs = this._hal.now();
     this._flush();
     const outbox = session.outbox;
     let type = outbox.doneType;

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "@jest/globals";
+import type { EventName } from "../support/device.js";
 import { Device, PINGRESP, ack, connack, message, suback } from "../support/device.js";
 
 /** When packets were sent, in ms, and what they are. */
@@ -18,6 +19,17 @@ function watch(device: Device, ms: number, step: number, onStep?: (at: number) =
 /** The longest time between packets sent, from 0 on. */
 function longestGap(seen: Seen): number {
   return Math.max(...seen.map(([at], i) => at - (i === 0 ? 0 : seen[i - 1][0])));
+}
+
+/** Each callback of this event takes so long, by the client's clock; what it does, it does behind that. */
+function slow(device: Device, event: EventName, ms: number, action?: () => void): void {
+  let spentMs = 0;
+  const now = device.hal.now.bind(device.hal);
+  Object.defineProperty(device.hal, "now", { value: () => (now() + spentMs) | 0 });
+  device.during[event] = () => {
+    spentMs += ms;
+    action?.();
+  };
 }
 
 describe("Keepalive", () => {
@@ -114,6 +126,17 @@ describe("Keepalive", () => {
       device.hal.advance(20000);
       expect(device.take()).toEqual(["offline -11"]);
     }
+  });
+
+  test("is not late by the time that a callback takes (contract 5: keepalive)", () => {
+    const device = new Device({ keepalive: 16 }).up();
+    // Nothing but the timer calls the client.
+    device.socket.stall();
+    slow(device, "puback", 2000);
+    device.client.publish("t", "x");
+    expect(device.take()).toEqual(["puback"]);
+    // 15 s behind the last packet.
+    expect(device.hal.nextTimerMs).toBe(13000);
   });
 
   test("wakes the device no more than it must (contract 5: keepalive)", () => {
@@ -232,6 +255,21 @@ describe("An acknowledgement that does not come", () => {
     device.hal.advance(399);
     expect(device.take()).toEqual([]);
     device.hal.advance(1);
+    expect(device.take()).toEqual(["offline -12"]);
+  });
+
+  test("counts from when it was sent, also behind a callback that took its time (contract 5: ack-timeout)", () => {
+    const device = new Device({ options: { ackTimeoutMs: 1000 } }).up();
+    device.client.publish("t", "first", 1);
+    device.hal.advance(500);
+    slow(device, "message", 700, () => device.client.publish("t", "second", 1));
+    device.send(ack("PUBACK", 1), message("t", "x"));
+    expect(device.take()).toEqual(["puback", "message t=x"]);
+    // By the client's clock 1700; the second was sent at 1200.
+    device.hal.advance(500);
+    expect(device.take()).toEqual([]);
+    expect(device.hal.nextTimerMs).toBe(500);
+    device.hal.advance(500);
     expect(device.take()).toEqual(["offline -12"]);
   });
 
