@@ -3,9 +3,10 @@
  *
  * The class is JavaScript on a TCP that it is handed (examples/io/tcp/tlssocket/tlssocket.js, modules/crypt/ssl). It
  * leaves three doors open to the network, which the guard closes. It throws inside the callbacks of TCP and of a timer
- * at whatever is wrong with a handshake or a record, which on a board is a reset. It takes a `close_notify` before the
- * handshake for its end, and would then send what it is given unencrypted, passwords too. And it keeps data that comes
- * unencrypted during the handshake, from anyone, and would hand it out as the peer's once it is up.
+ * at whatever is wrong with a handshake or a record, which on a board is a reset. It takes a `close_notify` during the
+ * handshake for its end, and would then send what it is given unencrypted, passwords too, or to a peer that has not
+ * finished the handshake. And it keeps data that comes unencrypted during the handshake, from anyone, and would hand it
+ * out as the peer's once it is up.
  */
 import type { Ecma419Tcp, Ecma419Timers } from "./ecma419.js";
 
@@ -95,8 +96,8 @@ export function mergeTlsOptions(own: object | undefined, secure: object): object
 export interface TlsWatcher {
   /** The TLS class's `read` is running. */
   readonly isReading: boolean;
-  /** The guard sets it with the CHANGE_CIPHER_SPEC that TLS sends: before that, TLS is not up, whatever it says. */
-  isEncrypting: boolean;
+  /** The guard sets it when CHANGE_CIPHER_SPEC has gone both ways: before that, TLS is not up, whatever it says. */
+  isEncrypted: boolean;
   /** TCP has so much room; the first time it has come up: from now on it is the handshake that fails. */
   onTcpWritable(count: number): void;
   /** TLS writes to TCP. */
@@ -132,6 +133,8 @@ class GuardedTcp {
   private _readable = 0;
   /** It was closed, or TLS threw: TLS hears nothing more. */
   private _isOver = false;
+  /** CHANGE_CIPHER_SPEC was sent. */
+  private _isEncrypting = false;
   /** CHANGE_CIPHER_SPEC was received. Until then the records' headers are looked at. */
   private _isDecrypting = false;
   /** Where in a header the next byte belongs. */
@@ -182,13 +185,15 @@ class GuardedTcp {
   read(bytes: Uint8Array): unknown {
     const count = this._tcp.read(bytes);
     if (!this._isDecrypting) this._inspect(bytes);
+    this._watcher.isEncrypted = this._isEncrypting && this._isDecrypting;
     return count;
   }
 
   write(bytes: Uint8Array): unknown {
     const watcher = this._watcher;
-    if (bytes[0] === CHANGE_CIPHER_SPEC) watcher.isEncrypting = true;
-    if (bytes[0] === APPLICATION_DATA && !watcher.isEncrypting) throw new Error("TLS ended before it was up");
+    if (bytes[0] === CHANGE_CIPHER_SPEC) this._isEncrypting = true;
+    watcher.isEncrypted = this._isEncrypting && this._isDecrypting;
+    if (bytes[0] === APPLICATION_DATA && !watcher.isEncrypted) throw new Error("TLS ended before it was up");
     watcher.onTcpWrite();
     return this._tcp.write(bytes);
   }

@@ -172,7 +172,7 @@ class Ecma419Socket implements Socket, TlsWatcher {
   /** The platform's `read` is running. */
   isReading = false;
   /** Set by the guard of TLS. */
-  isEncrypting = false;
+  isEncrypted = false;
   private readonly _options: Ecma419Options;
   private readonly _provider: Ecma419Provider;
   private readonly _host: string;
@@ -350,7 +350,7 @@ class Ecma419Socket implements Socket, TlsWatcher {
   private _onWritable(count: number): void {
     this._onRoom(count);
     const room = this._roomOf(count);
-    if (this._isGuarded && !this.isEncrypting) {
+    if (this._isGuarded && !this.isEncrypted) {
       this._fail("tls", new Error("TLS ended before it was up"));
     } else if (this._handler !== undefined && room > 0 && this._failure === undefined) {
       this._nextFailure = "closed";
