@@ -462,6 +462,11 @@ class Ecma419Timer implements Timer {
   }
 }
 
+/** Count of U+FFFD in a string, and one. */
+function substitutes(string: string): number {
+  return string.split("\ufffd").length;
+}
+
 /** On the native conversions of the Encoding Standard. */
 class Ecma419Text implements Text {
   private readonly _encoder;
@@ -481,7 +486,11 @@ class Ecma419Text implements Text {
     if (result.read < length) return -1;
     const behind = offset + result.written;
     // Longer than the string: not ASCII alone. A lone surrogate is then written as it is, or as U+FFFD.
-    if (result.written > length && this.decode(bytes, offset, behind, true) !== string) return -2;
+    if (result.written > length) {
+      const written = this.decode(bytes, offset, behind, true);
+      // XS tells a pair of surrogates that came from two strings from the character that it is written as.
+      if (written === undefined || (written !== string && substitutes(written) > substitutes(string))) return -2;
+    }
     return behind;
   }
 

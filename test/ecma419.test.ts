@@ -1444,6 +1444,20 @@ describe("The HAL of ECMA-419", () => {
       expect(text.encode("\ufffd\ud800", new Uint8Array(8), 0, 8)).toBe(-2);
     });
 
+    test("takes a pair of surrogates that the engine keeps apart for the character that it is", () => {
+      // As XS on a board does with those that were in two strings. Here U+E000 and U+E001 are the two.
+      class PairingEncoder extends modules.TextEncoder {
+        override encodeInto(string: string, bytes: Uint8Array): { read: number; written: number } {
+          const joined = string.split("\ue000\ue001").join("\u{1f600}");
+          const { read, written } = super.encodeInto(joined, bytes);
+          return { read: read === joined.length ? string.length : read, written };
+        }
+      }
+      const text = makeHal(board, { ...modules, TextEncoder: PairingEncoder }).createText();
+      expect(text.encode("a\ue000\ue001\ufffd", new Uint8Array(16), 1, 16)).toBe(9);
+      expect(text.encode("a\ue000\ue001\ufffd\ud800", new Uint8Array(16), 1, 16)).toBe(-2);
+    });
+
     test("writes U+0000, a byte order mark and characters of four bytes as they are", () => {
       const text = makeHal(board, modules).createText();
       const bytes = new Uint8Array(12);
