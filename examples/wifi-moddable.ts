@@ -39,9 +39,13 @@ export default function (done: () => void): void {
     },
   });
   const connect = (): void => {
+    // Where the SDK is at it already, it throws.
+    if (wifi.connection > DISCONNECTED) return;
     if (settings.passphrase) wifi.connect({ SSID: settings.wifi, password: settings.passphrase });
     else wifi.connect({ SSID: settings.wifi });
   };
+  // A network of earlier firmware, which an ESP8266 remembers and looks for by itself.
+  if (wifi.connection > DISCONNECTED) wifi.disconnect();
   connect();
 }
 

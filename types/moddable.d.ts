@@ -4,6 +4,7 @@ declare module "embedded:network/interface/wifi" {
   export default class WiFi {
     constructor(options: { onChanged: (property: "connection" | "address") => void });
     connect(options: { SSID: string; password?: string }): void;
+    disconnect(): void;
     /** 200 disconnected, 300 connecting, 400 connected, 500 with an address. */
     readonly connection: number;
     readonly address: string | undefined;
