@@ -293,8 +293,8 @@ export class Session implements DecoderHandler {
     const end = this._encoder.publish(arena, 0, room < arena.length ? room : arena.length, flags, 0, topic, payload);
     if (end < 0) return end === NO_ROOM ? 0 : end;
     outbox.sentAtOnce();
+    // The deadline stays: a ping under way has left before, and what was planned then is no later than what follows.
     this._nowMs = this._lastSentMs = nowMs;
-    if (this._isPinging) this._notLater(this._pingDueMs());
     return end;
   }
 

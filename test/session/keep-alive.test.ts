@@ -143,6 +143,19 @@ describe("Session, keep alive", () => {
     expect(h.log.map(({ line }) => line)).toEqual(["PINGREQ"]);
   });
 
+  it("sends PINGREQ in time behind a message that passed the queue while PINGRESP was awaited [MQTT-3.1.2-23]", () => {
+    for (const waitMs of [0, 1, 1000, 3749, 3750, 3751, 30000, 56249, 56250, 56251, 59999]) {
+      const h = pinging();
+      h.advance(waitMs);
+      expect(h.session.publishAtOnce("t", "x", 0, 1000, h.now())).toBe(6);
+      h.session.outbox.dropDone();
+      const sentMs = h.elapsedMs;
+      h.receive("PINGRESP");
+      while (!h.advance(1).includes("PINGREQ"));
+      expect(h.elapsedMs - sentMs).toBeLessThanOrEqual(60000);
+    }
+  });
+
   it("takes any other packet for no answer to PINGREQ", () => {
     const h = pinging();
     for (let second = 0; second < 60; second++) {
