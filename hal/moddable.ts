@@ -40,10 +40,11 @@ export function tlsProvider(io: unknown): Ecma419Provider {
   return { socket: socket as unknown as Ecma419Provider["socket"], dns: { io: NetResolver } };
 }
 
-/** What a board states of itself. */
-export type BoardOptions = Pick<Ecma419Options, "tls" | "noTls" | "defaults" | "openDelayMs" | "drainMs">;
+/** What a board states of itself. `tcp`: the network stack's, unless stated. */
+export type BoardOptions = Pick<Ecma419Options, "tls" | "noTls" | "defaults" | "openDelayMs" | "drainMs"> &
+  Partial<Pick<Ecma419Options, "tcp">>;
 
-/** The HAL of a board. */
+/** The HAL of a board, on the SDK's modules. It is frozen, so that it may be made in a preloaded module. */
 export function createBoardHal(board: BoardOptions): Hal {
   const modules = { tcp, timers: Timer, TextEncoder, TextDecoder, now: () => Time.ticks, generateId: hardwareId };
   const hal = createEcma419Hal(Object.assign(modules, board));
