@@ -48,8 +48,8 @@ export type BoardOptions = Pick<Ecma419Options, "tls" | "noTls" | "defaults" | "
 export function createBoardHal(board: BoardOptions): Hal {
   const modules = { tcp, timers: Timer, TextEncoder, TextDecoder, now: () => Time.ticks, generateId: hardwareId };
   const hal = createEcma419Hal(Object.assign(modules, board));
-  // With all it holds, by the second argument, which only XS has: what is not frozen is given RAM, lest it change.
-  (Object.freeze as (object: object, isDeep: true) => void)(hal, true);
+  // With all it holds: what a preloaded module does not freeze is given RAM.
+  Object.freeze(hal, true);
   return hal;
 }
 

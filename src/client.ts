@@ -102,8 +102,8 @@ const OPTIONS: Record<string, number[]> = {
   maxOperations: [0, 1, 65536],
   receiveMaximum: [0, 1, 65535],
 };
-// With its rows, by the second argument, which only XS has: what a preloaded module does not freeze is given RAM there.
-(Object as { freeze(object: object, isDeep: boolean): void }).freeze(OPTIONS, true);
+// With its rows, on XS: what a preloaded module does not freeze is given RAM there.
+Object.freeze(OPTIONS, true);
 /** What stands before the platform's part in a generated client identifier; both are at most 23 characters. */
 const CLIENT_ID_PREFIX = "mcumqtt";
 

@@ -57,7 +57,7 @@ const SHORTEST_MESSAGE = 5;
 export abstract class Framer implements StreamDecoder {
   filled = 0;
   private readonly _messages: MessageHandler;
-  private readonly _scratch: Uint8Array;
+  protected readonly _scratch: Uint8Array;
   private _state = AWAIT_TYPE;
   /** First byte of the packet. */
   private _first = 0;
@@ -266,8 +266,6 @@ function checkFlags(first: number): number {
 /** Reads the packets that a broker sends to a client. */
 export class Decoder extends Framer {
   private readonly _handler: DecoderHandler;
-  /** What may have to gather in front of a payload. */
-  private readonly _capacity: number;
 
   /**
    * @param handler gets what was read; its methods run inside `push`
@@ -276,7 +274,6 @@ export class Decoder extends Framer {
   constructor(handler: DecoderHandler, scratch: Uint8Array) {
     super(handler, scratch);
     this._handler = handler;
-    this._capacity = scratch.length;
   }
 
   protected override _whole(bytes: Uint8Array, start: number, end: number): number {
@@ -299,7 +296,7 @@ export class Decoder extends Framer {
       packetId = (bytes[topicEnd] << 8) | bytes[topicEnd + 1];
       if (packetId === 0) return 0;
     }
-    if (payload > behind || topicEnd === topicStart || payload - body > this._capacity) return 0;
+    if (payload > behind || topicEnd === topicStart || payload - body > this._scratch.length) return 0;
     this._handler.onWhole(flags, packetId, bytes, topicStart, topicEnd, payload, behind, behind - start);
     return behind;
   }

@@ -2,7 +2,7 @@
  * The suites once more where the library's modules and the engine's own objects are frozen, as Moddable's preload
  * leaves them: what writes to one of them throws.
  */
-import { testOnXs } from "./suites.js";
+import { slowInDecoders, testOnXs } from "./suites.js";
 
 await testOnXs(
   "on XS, frozen",
@@ -27,17 +27,6 @@ await testOnXs(
   ],
   {
     frozen: "src/",
-    leftOut: [
-      {
-        file: "test/decoder.test.ts",
-        titles: /passes over a topic name longer than scratch, at QoS [02]/,
-        reason: "seconds each; the same is run at QoS 1",
-      },
-      {
-        file: "test/decoder.test.ts",
-        titles: /reads a PUBLISH whose remaining length is 209715[12]$/,
-        reason: "the test's own string of two megabytes grows piece by piece for a minute",
-      },
-    ],
+    leftOut: slowInDecoders("test/decoder.test.ts"),
   },
 );

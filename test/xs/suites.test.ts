@@ -1,5 +1,5 @@
 /** The suites that need no network, on the engine of Moddable's boards. */
-import { testOnXs } from "./suites.js";
+import { slowInDecoders, testOnXs } from "./suites.js";
 
 await testOnXs(
   "on XS",
@@ -41,26 +41,8 @@ await testOnXs(
   ],
   {
     leftOut: [
-      {
-        file: "test/decoder.test.ts",
-        titles: /passes over a topic name longer than scratch, at QoS [02]/,
-        reason: "seconds each; the same is run at QoS 1",
-      },
-      {
-        file: "test/decoder.test.ts",
-        titles: /reads a PUBLISH whose remaining length is 209715[12]$/,
-        reason: "the test's own string of two megabytes grows piece by piece for a minute",
-      },
-      {
-        file: "test/server-codec.test.ts",
-        titles: /passes over a topic name longer than scratch, at QoS [02]/,
-        reason: "seconds each; the same is run at QoS 1",
-      },
-      {
-        file: "test/server-codec.test.ts",
-        titles: /reads a PUBLISH whose remaining length is 209715[12]$/,
-        reason: "the test's own string of two megabytes grows piece by piece for a minute",
-      },
+      ...slowInDecoders("test/decoder.test.ts"),
+      ...slowInDecoders("test/server-codec.test.ts"),
       {
         file: "test/encoder.test.ts",
         titles: /text beyond ASCII .* 2097150 to 2097153 bytes/,
