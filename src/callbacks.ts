@@ -39,6 +39,23 @@ export type OfflineCallback = (client: Client, reason: number) => void;
  */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a string or bytes, which only the format says
 export type MessageCallback = (client: Client, topic: string, data: any, info: MessageInfo) => void;
+/**
+ * A piece of a message that is longer than `maxMessageLength`: `bytes`, a view on the receive buffer that is valid
+ * during the callback, stand at `offset` of the payload's `total` bytes. The last piece ends at `total`. A message that
+ * a lost connection has cut off begins again at 0, where the broker sends it again.
+ */
+export type DataCallback = (
+  client: Client,
+  topic: string,
+  bytes: Uint8Array,
+  offset: number,
+  total: number,
+  info: MessageInfo,
+) => void;
+/**
+ * `drain` is over: `drained` is true when everything is sent and acknowledged, false when that took too long.
+ */
+export type DrainCallback = (client: Client, drained: boolean) => void;
 /** An operation has its outcome: a message was sent (QoS 0) or acknowledged, an unsubscribe acknowledged. */
 export type DoneCallback = (client: Client) => void;
 /** `granted`: a code for each filter, in their order: the QoS granted, or 0x80 for refused. */
@@ -53,6 +70,8 @@ export interface Events {
   message: MessageCallback;
   /** From version 3: a message longer than `maxMessageLength`, and as much of its payload as fits. */
   overflow: MessageCallback;
+  /** Ours: a message longer than `maxMessageLength` in pieces. While it is set, `overflow` is not called. */
+  data: DataCallback;
   /** From version 3: also the last argument of `publish`. */
   puback: DoneCallback;
   /** From version 3: also the last argument of `subscribe`. */
@@ -72,10 +91,13 @@ export class Callbacks implements ConnectionHandler {
     offline: undefined,
     message: undefined,
     overflow: undefined,
+    data: undefined,
     puback: undefined,
     suback: undefined,
     unsuback: undefined,
   };
+  /** What `drain` of the client is to call. */
+  drained: DrainCallback | undefined = undefined;
   private readonly _client: Client;
   private readonly _hal: Hal;
   private readonly _text: Text;
@@ -108,6 +130,16 @@ export class Callbacks implements ConnectionHandler {
     this._call(this.slots.offline, reason, undefined);
   }
 
+  onDrain(isDrained: boolean): void {
+    const callback = this.drained;
+    this.drained = undefined;
+    this._call(callback, isDrained, undefined);
+  }
+
+  wantsData(): boolean {
+    return this.slots.data !== undefined;
+  }
+
   listens(type: number): boolean {
     return this._doneSlot(type) !== undefined;
   }
@@ -127,11 +159,7 @@ export class Callbacks implements ConnectionHandler {
   ): void {
     const callback = isWhole ? this.slots.message : this.slots.overflow;
     if (callback === undefined) return;
-    const info = this._info;
-    info.qos = ((flags >> 1) & 3) as QoS;
-    info.retain = (flags & RETAIN) !== 0;
-    info.dup = (flags & DUP) !== 0;
-    info.packetId = packetId;
+    const info = this._said(flags, packetId);
     let data: string | Uint8Array | undefined = undefined;
     if (start < end) data = this._isText ? this._text.decode(bytes, start, end, false) : bytes.subarray(start, end);
     try {
@@ -139,6 +167,35 @@ export class Callbacks implements ConnectionHandler {
     } catch (error) {
       this._hal.uncaught(error);
     }
+  }
+
+  onData(
+    topic: string,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    flags: number,
+    packetId: number,
+    offset: number,
+    total: number,
+  ): void {
+    const callback = this.slots.data;
+    if (callback === undefined) return;
+    try {
+      callback(this._client, topic, bytes.subarray(start, end), offset, total, this._said(flags, packetId));
+    } catch (error) {
+      this._hal.uncaught(error);
+    }
+  }
+
+  /** What a packet said beside topic and payload. */
+  private _said(flags: number, packetId: number): MessageInfo {
+    const info = this._info;
+    info.qos = ((flags >> 1) & 3) as QoS;
+    info.retain = (flags & RETAIN) !== 0;
+    info.dup = (flags & DUP) !== 0;
+    info.packetId = packetId;
+    return info;
   }
 
   private _doneSlot(type: number): SubscribeCallback | DoneCallback | undefined {

@@ -23,6 +23,7 @@ import type {
   ConnectCallback,
   ConnfailCallback,
   DoneCallback,
+  DrainCallback,
   Events,
   QoS,
   SubscribeCallback,
@@ -52,7 +53,9 @@ import { isTopicFilter, isTopicName } from "./topic.js";
 export type {
   ConnectCallback,
   ConnfailCallback,
+  DataCallback,
   DoneCallback,
+  DrainCallback,
   Events,
   MessageCallback,
   MessageInfo,
@@ -87,6 +90,11 @@ export interface ClientOptions extends Partial<Capacities> {
   ackTimeoutMs?: number;
   /** How long `close()` waits for acknowledgements, in milliseconds, 0..2^30. 2,000 by default. */
   drainTimeoutMs?: number;
+  /**
+   * True: `publish` is accepted while no session is up, too, and what was accepted leaves with the next one; with
+   * cleansession 0 only. False by default, as NodeMCU does it.
+   */
+  queueOffline?: boolean;
 }
 
 const MAX_MS = 1073741824;
@@ -109,13 +117,16 @@ const CLIENT_ID_PREFIX = "mcumqtt";
 
 /** One MQTT client. Made by `mqtt.Client`. */
 export class Client {
+  /** For modules of the library that add to a client. @internal */
+  readonly connection: Connection;
+  /** As `connection`. @internal */
+  readonly clientId: string;
   private readonly _hal: Hal;
   private readonly _text: Text;
-  private readonly _connection: Connection;
   private readonly _callbacks: Callbacks;
-  private readonly _clientId: string;
   private readonly _keepAliveSeconds: number;
   private readonly _cleanSession: boolean;
+  private readonly _drainTimeoutMs: number;
   private readonly _username: string | undefined;
   private readonly _password: string | Uint8Array | undefined;
   /** A topic name that was found valid: those of one sender are often the same. */
@@ -138,11 +149,11 @@ export class Client {
     this._hal = hal;
     this._text = text;
     this._cleanSession = asFlag("cleansession", cleansession, true);
-    this._clientId = isNil(clientid) ? CLIENT_ID_PREFIX + hal.generateId() : asString("clientid", clientid);
-    if (this._clientId === "" && !this._cleanSession) {
+    this.clientId = isNil(clientid) ? CLIENT_ID_PREFIX + hal.generateId() : asString("clientid", clientid);
+    if (this.clientId === "" && !this._cleanSession) {
       throw new TypeError('clientid must not be "" when cleansession is 0: nobody could find the session again');
     }
-    checkText(text, "clientid", this._clientId);
+    checkText(text, "clientid", this.clientId);
     // NodeMCU takes 0 for its default too.
     this._keepAliveSeconds = keepalive === 0 ? 60 : asInteger("keepalive", keepalive, 60, 1, 65535);
     const user = isNil(username) ? "" : asData("username", username);
@@ -158,14 +169,15 @@ export class Client {
     const settings = asOptions(options);
     const complete = completeOptions(hal.defaults, settings, this._cleanSession, this._keepAliveSeconds);
     this._maxFilters = complete.rxCapacity - 2;
+    this._drainTimeoutMs = complete.drainTimeoutMs;
     this._callbacks = new Callbacks(this, hal, text, settings.format !== "buffer");
-    this._connection = new Connection(hal, codec, text, complete, this._callbacks);
+    this.connection = new Connection(hal, codec, text, complete, this._callbacks);
     this._setConnect(undefined);
   }
 
   /** True while a session is up: operations are accepted. */
   get connected(): boolean {
-    return this._connection.isUp();
+    return this.connection.isUp();
   }
 
   /**
@@ -255,8 +267,8 @@ export class Client {
     const port = asInteger("port", settings > 0 ? a : undefined, 1883, 1, 65535);
     const secure = this._asSecure(settings > 1 ? b : undefined);
     const autoReconnect = asFlag("autoreconnect", settings > 2 ? c : undefined, false);
-    if (this._connection.isUp()) throw new Error("already connected");
-    if (!this._connection.connect(name, port, secure, autoReconnect)) return false;
+    if (this.connection.isUp()) throw new Error("already connected");
+    if (!this.connection.connect(name, port, secure, autoReconnect)) return false;
     if (okCallback !== undefined) this._callbacks.slots.connect = okCallback;
     if (failCallback !== undefined) this._callbacks.slots.connfail = failCallback;
     return true;
@@ -268,7 +280,7 @@ export class Client {
    * again. Returns false when there was no session, also while an attempt has no connection yet: that attempt goes on.
    */
   close(): boolean {
-    return this._connection.close();
+    return this.connection.close();
   }
 
   /**
@@ -276,12 +288,42 @@ export class Client {
    * without a callback, a session with `offline`. Returns false when there was neither.
    */
   abort(): boolean {
-    return this._connection.abort();
+    return this.connection.abort();
   }
 
   /**
-   * Queues a message. Returns false, having done nothing, when no session is up, when the queue is full, or when the
-   * message can never fit it.
+   * "May I sleep now?": calls `callback` once, with true when every operation is sent and acknowledged and every
+   * message received at QoS 2 is confirmed, or with false when that has not come about in `timeoutMs`.
+   *
+   * @param timeoutMs 0..2^30; `drainTimeoutMs` by default
+   * @returns false when an earlier call is still waiting
+   */
+  drain(callback: DrainCallback, timeoutMs?: number | null): boolean {
+    const drained = asCallback("callback", callback);
+    if (drained === undefined) throw wrong("callback", "a function", callback);
+    const limitMs = asInteger("timeoutMs", timeoutMs, this._drainTimeoutMs, 0, MAX_MS);
+    if (!this.connection.drain(limitMs)) return false;
+    this._callbacks.drained = drained;
+    return true;
+  }
+
+  /**
+   * Stops reading from the network, until `resume()` or the end of the session: the broker is held back once the
+   * buffers between it and here are full. Nothing is missed meanwhile, neither acknowledgements nor an answer to
+   * PINGREQ. Returns false, and does nothing, when no session is up.
+   */
+  pause(): boolean {
+    return this.connection.pause();
+  }
+
+  /** Reads again. Returns false when reading was not paused. */
+  resume(): boolean {
+    return this.connection.resume();
+  }
+
+  /**
+   * Queues a message. Returns false, having done nothing, when no session is up (with `queueOffline`: while it is being
+   * closed), when the queue is full, or when the message can never fit it.
    *
    * @param topic a Topic Name: no wildcards
    * @param payload may be empty; bytes are read during the call only
@@ -301,7 +343,7 @@ export class Client {
     let flags = qos === undefined ? 0 : asQos("qos", qos) << 1;
     if (retain !== undefined && asFlag("retain", retain, false)) flags |= 1;
     const callback = done === undefined ? done : asCallback("callback", done);
-    const result = this._connection.publish(name, data, flags);
+    const result = this.connection.publish(name, data, flags);
     if (result < 0 && !isQueued(result)) return false;
     if (callback !== undefined) this._callbacks.slots.puback = callback;
     return true;
@@ -321,7 +363,7 @@ export class Client {
     const filters = this._filters(topics, hasQos ? asQos("qos", a) : 0, true);
     const callback = asCallback("callback", (hasQos ? b : a) as Maybe<SubscribeCallback>);
     if (!hasQos && !isNil(b)) throw wrong("callback", "the last argument", b);
-    if (!isQueued(this._connection.subscribe(filters))) return false;
+    if (!isQueued(this.connection.subscribe(filters))) return false;
     if (callback !== undefined) this._callbacks.slots.suback = callback;
     return true;
   }
@@ -334,7 +376,7 @@ export class Client {
   unsubscribe(topics: string | number | Record<string, unknown>, done?: DoneCallback | null): boolean {
     const filters = this._filters(topics, 0, false);
     const callback = asCallback("callback", done);
-    if (!isQueued(this._connection.unsubscribe(filters))) return false;
+    if (!isQueued(this.connection.unsubscribe(filters))) return false;
     if (callback !== undefined) this._callbacks.slots.unsuback = callback;
     return true;
   }
@@ -344,13 +386,13 @@ export class Client {
     const username = this._username;
     const password = this._password;
     // What `length` counts takes four bytes at most: XS on a board counts characters, not UTF-16 code units.
-    let maxLength = 32 + 4 * this._clientId.length;
+    let maxLength = 32 + 4 * this.clientId.length;
     if (will !== undefined) maxLength += 4 * (will.topic.length + will.message.length);
     if (username !== undefined) maxLength += 4 * username.length;
     if (password !== undefined) maxLength += 4 * password.length;
-    this._connection.setConnect(
+    this.connection.setConnect(
       {
-        clientId: this._clientId,
+        clientId: this.clientId,
         cleanSession: this._cleanSession,
         keepAliveSeconds: this._keepAliveSeconds,
         will,
@@ -441,12 +483,16 @@ function completeOptions(
     if (name === "ackTimeoutMs") byDefault = keepAliveSeconds * 2000;
     numbers[name] = asInteger(name, given[name], byDefault, option[1], option[2]);
   }
+  complete.queueOffline = asFlag("queueOffline", options.queueOffline, false);
+  if (complete.queueOffline && cleanSession) {
+    throw new TypeError("queueOffline must not be set when cleansession is 1: what was accepted would be forgotten");
+  }
   const format: unknown = options.format;
   if (!isNil(format) && format !== "string" && format !== "buffer") {
     throw wrong("format", '"string" or "buffer"', format);
   }
   for (const name in options) {
-    if (name !== "format" && !Object.prototype.hasOwnProperty.call(OPTIONS, name)) {
+    if (name !== "format" && name !== "queueOffline" && !Object.prototype.hasOwnProperty.call(OPTIONS, name)) {
       throw new TypeError("unknown option " + show(name));
     }
   }

@@ -50,6 +50,21 @@ export interface ConnectionHandler {
     packetId: number,
     isWhole: boolean,
   ): void;
+  /** True when messages longer than `maxMessageLength` are to be told in pieces, by `onData`. */
+  wantsData(): boolean;
+  /** The next piece of a message, at `offset` of its payload's `total` bytes; otherwise as `onMessage`. */
+  onData(
+    topic: string,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    flags: number,
+    packetId: number,
+    offset: number,
+    total: number,
+  ): void;
+  /** `drain` is over. `isDrained` false: it took too long. */
+  onDrain(isDrained: boolean): void;
   /** True when `onDone` of this type does anything; if not, it may be left out when room is needed. */
   listens(type: number): boolean;
   /**
@@ -76,11 +91,12 @@ const LAST_RETRY_MS = 64000;
 
 /** One client's connection, and the session that outlives it. */
 export class Connection implements SessionHandler, SocketHandler {
+  /** Learns what happens. Who takes its place passes on what it hears. */
+  handler: ConnectionHandler;
+  readonly session: Session;
   private readonly _hal: Hal;
-  private readonly _handler: ConnectionHandler;
   private readonly _maxMessageLength: number;
   private readonly _connectTimeoutMs: number;
-  private readonly _session: Session;
   private readonly _timer: Timer;
   private _isArmed = false;
   private _armedMs = 0;
@@ -116,6 +132,12 @@ export class Connection implements SessionHandler, SocketHandler {
   /** A pause before a try is under way. */
   private _isPausing = false;
 
+  /** `drain` waits, until `_drainedMs` at the latest. */
+  private _isDraining = false;
+  private _drainedMs = 0;
+  /** Reading was paused, and what is there is to be read when the timer fires. */
+  private _isResumed = false;
+
   /**
    * The receive buffer. `_rxStart.._rxEnd` is received and not read; in front of it gathers what the decoder or a
    * message needs to have together.
@@ -132,6 +154,10 @@ export class Connection implements SessionHandler, SocketHandler {
   private _wanted = -1;
   /** Bytes of it at the front of the receive buffer. */
   private _gathered = 0;
+  /** Bytes of its payload, when it is told in pieces; otherwise below 0. */
+  private _total = -1;
+  /** Where in its payload the next piece begins. */
+  private _offset = 0;
 
   /**
    * @param hal the platform
@@ -142,11 +168,11 @@ export class Connection implements SessionHandler, SocketHandler {
    */
   constructor(hal: Hal, codec: Codec, text: Text, options: ConnectionOptions, handler: ConnectionHandler) {
     this._hal = hal;
-    this._handler = handler;
+    this.handler = handler;
     this._maxMessageLength = options.maxMessageLength;
     this._connectTimeoutMs = options.connectTimeoutMs;
     this._rx = new Uint8Array(options.rxCapacity);
-    this._session = new Session(this, codec, text, this._rx, options);
+    this.session = new Session(this, codec, text, this._rx, options);
     this._timer = hal.createTimer(() => {
       this._onTimer();
     });
@@ -154,12 +180,12 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** As `Session.setConnect`. */
   setConnect(fields: ConnectFields, maxLength: number): number {
-    return this._session.setConnect(fields, maxLength);
+    return this.session.setConnect(fields, maxLength);
   }
 
   /** True while a session is up that takes operations. */
   isUp(): boolean {
-    return this._session.isUp();
+    return this.session.isUp();
   }
 
   /**
@@ -193,7 +219,7 @@ export class Connection implements SessionHandler, SocketHandler {
       this._isClosing = true;
       this._finish(END_BY_APPLICATION, undefined);
     }
-    const isClosing = this._socket !== undefined && this._room >= 0 && this._session.disconnect(this._hal.now());
+    const isClosing = this._socket !== undefined && this._room >= 0 && this.session.disconnect(this._hal.now());
     if (isClosing) this._isClosing = true;
     this._afterCall();
     return isClosing;
@@ -212,38 +238,66 @@ export class Connection implements SessionHandler, SocketHandler {
     return isEnding;
   }
 
+  /**
+   * Waits until everything is sent and acknowledged, for `timeoutMs` at most; `onDrain` tells. Returns false when that
+   * is waited for already.
+   */
+  drain(timeoutMs: number): boolean {
+    if (this._isDraining) return false;
+    this._isDraining = true;
+    this._drainedMs = this._hal.now() + timeoutMs;
+    this._afterCall();
+    return true;
+  }
+
+  /** Stops reading, until `resume` or the end of the session. Returns false when there is no session. */
+  pause(): boolean {
+    if (!this._isAccepted) return false;
+    this.session.pause();
+    return true;
+  }
+
+  /** The end of `pause`. Returns false when there was none. */
+  resume(): boolean {
+    if (!this.session.isPaused) return false;
+    this.session.resume(this._hal.now());
+    this._isResumed = true;
+    this._afterCall();
+    return true;
+  }
+
   /** As `Session.publish`. */
   publish(topic: string, payload: string | Uint8Array, flags: number): number {
     const socket = this._socket;
     if (flags < QOS_1 && !this._isRunning && socket !== undefined && this._room > 0) {
       const nowMs = this._hal.now();
-      const count = this._session.publishAtOnce(topic, payload, flags, this._room, nowMs);
+      const count = this.session.publishAtOnce(topic, payload, flags, this._room, nowMs);
       if (count < 0) return count;
       if (count > 0) {
         this._nowMs = nowMs;
-        this._room = socket.write(this._session.outbox.arena, 0, count);
+        this._room = socket.write(this.session.outbox.arena, 0, count);
         this._arm();
         return 0;
       }
     }
-    let result = this._session.publish(topic, payload, flags);
-    if (result === NO_ROOM && this._makeRoom()) result = this._session.publish(topic, payload, flags);
+    let result = this.session.publish(topic, payload, flags);
+    if (result === NO_ROOM && this._makeRoom()) result = this.session.publish(topic, payload, flags);
     this._afterCall();
     return result;
   }
 
   /** As `Session.subscribe`. */
   subscribe(filters: Subscriptions): number {
-    let result = this._session.subscribe(filters);
-    if (result === NO_ROOM && this._makeRoom()) result = this._session.subscribe(filters);
+    let result = this.session.subscribe(filters);
+    if (result === NO_ROOM && this._makeRoom()) result = this.session.subscribe(filters);
     this._afterCall();
     return result;
   }
 
   /** As `Session.unsubscribe`. */
   unsubscribe(filters: Subscriptions): number {
-    let result = this._session.unsubscribe(filters);
-    if (result === NO_ROOM && this._makeRoom()) result = this._session.unsubscribe(filters);
+    let result = this.session.unsubscribe(filters);
+    if (result === NO_ROOM && this._makeRoom()) result = this.session.unsubscribe(filters);
     this._afterCall();
     return result;
   }
@@ -254,7 +308,7 @@ export class Connection implements SessionHandler, SocketHandler {
     const isFirst = this._room < 0;
     this._nowMs = this._hal.now();
     this._room = count;
-    if (isFirst) this._session.connect(this._nowMs);
+    if (isFirst) this.session.connect(this._nowMs);
     this._run();
   }
 
@@ -285,7 +339,7 @@ export class Connection implements SessionHandler, SocketHandler {
     const target = this._target;
     if (target !== undefined && target.autoReconnect) target.retryMs = 0;
     else this._target = undefined;
-    this._handler.onConnect(sessionPresent);
+    this.handler.onConnect(sessionPresent);
   }
 
   onEnd(reason: number): void {
@@ -298,6 +352,13 @@ export class Connection implements SessionHandler, SocketHandler {
     this._flags = flags;
     this._packetId = packetId;
     this._isWhole = packetLength <= limit;
+    this._wanted = -1;
+    this._total = -1;
+    if (!this._isWhole && this.handler.wantsData()) {
+      this._offset = 0;
+      this._total = payloadLength;
+      return;
+    }
     const fits = limit - packetLength + payloadLength;
     this._wanted = this._isWhole ? payloadLength : fits > 0 ? fits : 0;
   }
@@ -312,7 +373,7 @@ export class Connection implements SessionHandler, SocketHandler {
     packetLength: number,
   ): void {
     if (packetLength <= this._maxMessageLength) {
-      this._handler.onMessage(topic, bytes, start, end, flags, packetId, true);
+      this.handler.onMessage(topic, bytes, start, end, flags, packetId, true);
     } else {
       this.onMessage(topic, flags, packetId, end - start, packetLength);
       this.onPayload(bytes, start, end);
@@ -321,7 +382,10 @@ export class Connection implements SessionHandler, SocketHandler {
 
   onPayload(bytes: Uint8Array, start: number, end: number): void {
     const missing = this._wanted - this._gathered;
-    if (missing < 0) return;
+    if (missing < 0) {
+      if (this._total >= 0) this._stream(bytes, start, end);
+      return;
+    }
     const part = end - start < missing ? end - start : missing;
     if (part === this._wanted) return this._deliver(bytes, start, start + part);
     // `bytes` is the receive buffer, read up to `end` and no further: the part moves to its front.
@@ -331,7 +395,7 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   onDone(): void {
-    const session = this._session;
+    const session = this.session;
     const outbox = session.outbox;
     // What the callbacks queue and send meanwhile has its turn later, lest they keep the platform waiting for ever.
     for (let left = outbox.operations + outbox.atOnce; left > 0; left--) {
@@ -339,23 +403,29 @@ export class Connection implements SessionHandler, SocketHandler {
       if (type < 0) return;
       const granted = type === SUBACK ? session.grantedCodes() : undefined;
       outbox.dropDone();
-      this._handler.onDone(type, granted);
+      this.handler.onDone(type, granted);
     }
   }
 
   private _deliver(bytes: Uint8Array, start: number, end: number): void {
-    if ((this._flags & QOS_2) !== 0) this._session.remember();
+    if ((this._flags & QOS_2) !== 0) this.session.remember();
     this._wanted = -1;
     this._gathered = 0;
-    this._handler.onMessage(this._topic, bytes, start, end, this._flags, this._packetId, this._isWhole);
+    this.handler.onMessage(this._topic, bytes, start, end, this._flags, this._packetId, this._isWhole);
+  }
+
+  private _stream(bytes: Uint8Array, start: number, end: number): void {
+    const offset = this._offset;
+    this._offset += end - start;
+    this.handler.onData(this._topic, bytes, start, end, this._flags, this._packetId, offset, this._total);
   }
 
   private _onTimer(): void {
-    this._isArmed = false;
+    this._isArmed = this._isResumed = false;
     const nowMs = this._hal.now();
     this._nowMs = nowMs;
     if (this._socket !== undefined && this._room >= 0) {
-      this._session.tick(nowMs);
+      this.session.tick(nowMs);
     } else if (((this._deadlineMs - nowMs) | 0) <= 0) {
       if (this._socket !== undefined) {
         this._finish(CONN_FAIL_SERVER_NOT_FOUND, undefined);
@@ -368,7 +438,7 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** Everything that may follow from an event of the platform. */
   private _run(): void {
-    const session = this._session;
+    const session = this.session;
     this._isRunning = true;
     const isReceiving = this._readable > 0 || this._rxStart < this._rxEnd;
     if (isReceiving) this._receive();
@@ -387,6 +457,7 @@ export class Connection implements SessionHandler, SocketHandler {
         this._settle();
         this._nowMs = this._hal.now();
       }
+      if (this._isDraining) this._tellDrained();
       this._arm();
     }
     this._isRunning = false;
@@ -402,16 +473,17 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** Reads all that has arrived, as long as its acknowledgements find room. */
   private _receive(): void {
-    const session = this._session;
+    const session = this.session;
     const rx = this._rx;
-    while (this._socket !== undefined) {
+    while (!session.isPaused) {
       if (this._rxStart === this._rxEnd) {
-        if (this._readable === 0) return;
+        const socket = this._socket;
+        if (this._readable === 0 || socket === undefined) return;
         const start = session.filled() + this._gathered;
         const count = this._readable < rx.length - start ? this._readable : rx.length - start;
         this._readable -= count;
         this._rxStart = start;
-        this._rxEnd = start + this._socket.read(rx, start, start + count);
+        this._rxEnd = start + socket.read(rx, start, start + count);
       }
       const at = session.receive(rx, this._rxStart, this._rxEnd, this._nowMs);
       // The session may have ended, and with it the socket and what came from it.
@@ -427,7 +499,7 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** Writes all that may be sent, as long as the socket takes it. */
   private _flush(): void {
-    const session = this._session;
+    const session = this.session;
     while (this._socket !== undefined && this._room > 0) {
       const pending = session.pending(this._room);
       if (pending === 0) return;
@@ -442,13 +514,13 @@ export class Connection implements SessionHandler, SocketHandler {
    * and outcomes that nobody listens for need not be told.
    */
   private _makeRoom(): boolean {
-    const session = this._session;
+    const session = this.session;
     if (!session.isUp()) return false;
     this._nowMs = this._hal.now();
     this._flush();
     const outbox = session.outbox;
     let type = outbox.doneType;
-    while (type >= 0 && !this._handler.listens(type)) {
+    while (type >= 0 && !this.handler.listens(type)) {
       outbox.dropDone();
       type = outbox.doneType;
     }
@@ -478,7 +550,7 @@ export class Connection implements SessionHandler, SocketHandler {
     this._readable = 0;
     this._rxStart = this._rxEnd = 0;
     this._gathered = 0;
-    this._session.lost();
+    this.session.lost();
   }
 
   /** The attempt or session has ended. Its outcome is told by `_settle`. */
@@ -514,6 +586,16 @@ export class Connection implements SessionHandler, SocketHandler {
     }
   }
 
+  /** Tells that everything is sent and acknowledged, or that it took too long. */
+  private _tellDrained(): void {
+    const isDrained = this.session.isDrained();
+    if (!isDrained && ((this._drainedMs - this._nowMs) | 0) > 0) return;
+    this._isDraining = false;
+    this.handler.onDrain(isDrained);
+    this._nowMs = this._hal.now();
+    this._flush();
+  }
+
   /** Opens a socket when the application's call is long over: what goes wrong is the outcome of the attempt. */
   private _openLater(target: Target): void {
     let detail: unknown = undefined;
@@ -530,8 +612,8 @@ export class Connection implements SessionHandler, SocketHandler {
     if (!this._hasOutcome) return;
     this.onDone();
     this._hasOutcome = false;
-    if (this._wasAccepted) this._handler.onOffline(this._reason);
-    else this._handler.onConnectFail(this._reason, this._detail);
+    if (this._wasAccepted) this.handler.onOffline(this._reason);
+    else this.handler.onConnectFail(this._reason, this._detail);
   }
 
   /** Sets the timer, unless it will fire early enough as it is. */
@@ -540,17 +622,22 @@ export class Connection implements SessionHandler, SocketHandler {
     if (this._isArmed && ((this._armedMs - this._nowMs) | 0) <= 0) return;
     const isWaiting = this._nextTarget !== undefined && this._socket === undefined;
     let dueMs = this._nowMs;
-    if (!this._hasOutcome && !isWaiting && this._session.outbox.doneType < 0) {
-      if (this._socket !== undefined && this._room >= 0) dueMs = this._session.deadlineMs;
+    const isDraining = this._isDraining;
+    const isNow = this.session.outbox.doneType >= 0 || this._hasOutcome || isWaiting || this._isResumed;
+    if (!isNow && !(isDraining && this.session.isDrained())) {
+      if (this._socket !== undefined && this._room >= 0) dueMs = this.session.deadlineMs;
       else if (this._socket !== undefined || this._isPausing) dueMs = this._deadlineMs;
+      else if (isDraining) dueMs = this._drainedMs;
       else {
         this._isArmed = false;
         this._timer.clear();
         return;
       }
+      if (isDraining && ((this._drainedMs - dueMs) | 0) < 0) dueMs = this._drainedMs;
     }
     if (this._isArmed && ((this._armedMs - dueMs) | 0) <= 0) return;
-    this._isArmed = true;
+    // While draining, each event of the platform has to look whether that is over, as when no timer is set.
+    this._isArmed = !isDraining;
     this._armedMs = dueMs;
     const delayMs = (dueMs - this._nowMs) | 0;
     this._timer.schedule(delayMs > 0 ? delayMs : 0);

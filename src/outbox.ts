@@ -16,18 +16,33 @@ import { MAX_PACKET_ID, PUBACK, PUBCOMP, PUBREC } from "./wire.js";
  * An entry is four numbers of the table, since an array of its own for each would cost seven slots. The first is its
  * packet id, shifted by ID_SHIFT, and its state; the others follow at these offsets.
  */
-const ENTRY = 4;
-const OFFSET = 1;
-const LENGTH = 2;
-const SENT_AT_MS = 3;
-const ID_SHIFT = 6;
+export const ENTRY = 4;
+export const OFFSET = 1;
+export const LENGTH = 2;
+export const SENT_AT_MS = 3;
+export const ID_SHIFT = 7;
 
-// The state of an entry: the acknowledgement it waits for next (0: none), and two flags.
-const ACK = 15;
+// The state of an entry: the acknowledgement it waits for next (0: none), and three flags.
+export const ACK = 15;
 /** Was sent whole, on this connection or an earlier one: to send it again is a repetition [MQTT-3.3.1-1]. */
-const SENT = 16;
+export const SENT = 16;
 /** Has its outcome, and waits for the entries before it to have theirs. */
-const DONE = 32;
+export const DONE = 32;
+/**
+ * Its payload is not in the arena, and leaves behind what is: the entry has one byte more than that, which is not sent,
+ * so that it is not finished before somebody says that this byte was.
+ */
+export const STREAMED = 64;
+
+/** Learns of entries that go without an acknowledgement; for who keeps something beside each. */
+export interface OutboxWatcher {
+  /**
+   * An entry was removed.
+   *
+   * @param index how far behind the oldest it was, those that were removed before it not counted
+   */
+  onRemoved(index: number): void;
+}
 
 /** Holds what was accepted and not finished. Every size is fixed at construction. */
 export class Outbox {
@@ -49,8 +64,10 @@ export class Outbox {
   doneType = -1;
   /** Messages that were sent without an entry. Their outcomes come before those of the entries. */
   atOnce = 0;
+  /** Undefined: nobody asks. */
+  watcher: OutboxWatcher | undefined = undefined;
   /** The table is a ring; its oldest entry is at `_head`. */
-  private readonly _table: Int32Array;
+  readonly table: Int32Array;
   private _head = 0;
   /** Where the next entry is. */
   private _next = 0;
@@ -68,12 +85,12 @@ export class Outbox {
    */
   constructor(capacity: number, maxOperations: number) {
     this.arena = new Uint8Array(capacity);
-    this._table = new Int32Array(maxOperations * ENTRY);
+    this.table = new Int32Array(maxOperations * ENTRY);
   }
 
   /** True when no operation more may wait for its outcome. */
   isFull(): boolean {
-    return (this.operations + this.atOnce) * ENTRY >= this._table.length;
+    return (this.operations + this.atOnce) * ENTRY >= this.table.length;
   }
 
   /** A message at QoS 0 was sent past the table, which was empty, and not full of outcomes. */
@@ -100,13 +117,14 @@ export class Outbox {
   /**
    * Adds the packet that was written to `arena[tail..end)`.
    *
-   * @param ack type of the acknowledgement that it waits for first; 0: none, it is done when sent
+   * @param ack type of the acknowledgement that it waits for first; 0: none, it is done when sent. Plus STREAMED, if
+   *   the last of these bytes stands for a payload that is elsewhere
    * @param packetId from `nextPacketId`; 0 exactly if `ack` is
    */
   add(end: number, ack: number, packetId: number): void {
-    const table = this._table;
+    const table = this.table;
     const tail = this.tail;
-    const entry = this.passed === this.operations ? this._next : this._entry(this.operations);
+    const entry = this.passed === this.operations ? this._next : this.entry(this.operations);
     table[entry] = (packetId << ID_SHIFT) | ack;
     table[entry + OFFSET] = tail;
     table[entry + LENGTH] = end - tail;
@@ -121,10 +139,10 @@ export class Outbox {
   /** Moves the packets together. Returns false when there was nothing to gain. */
   compact(): boolean {
     if (this._live === this.tail) return false;
-    const table = this._table;
+    const table = this.table;
     let to = 0;
     for (let i = 0; i < this.operations; i++) {
-      const entry = this._entry(i);
+      const entry = this.entry(i);
       const offset = table[entry + OFFSET];
       const length = table[entry + LENGTH];
       this.arena.copyWithin(to, offset, offset + length);
@@ -137,7 +155,7 @@ export class Outbox {
 
   /** Where the bytes lie that `sendable` counts. */
   sendStart(): number {
-    return this._table[this._next + OFFSET] + this.partial;
+    return this.table[this._next + OFFSET] + this.partial;
   }
 
   /**
@@ -147,14 +165,18 @@ export class Outbox {
    * @param window how many entries may be waiting for an acknowledgement
    */
   sendable(window: number, room: number): number {
-    const table = this._table;
+    const table = this.table;
     const start = table[this._next + OFFSET];
     let entry = this._next;
     let end = start;
     let free = window - this.inflight;
     for (let left = this.operations - this.passed; left > 0; left--) {
       const state = table[entry];
-      if (table[entry + OFFSET] !== end || (state & DONE) !== 0) break;
+      if (table[entry + OFFSET] !== end || (state & (DONE | STREAMED)) !== 0) {
+        const isFirst = end === start && (state & STREAMED) !== 0;
+        if (isFirst && (free > 0 || state >> ID_SHIFT === 0)) end += table[entry + LENGTH] - 1;
+        break;
+      }
       if (state >> ID_SHIFT !== 0 && --free < 0) break;
       end += table[entry + LENGTH];
       if (this.partial > 0 || end - start >= room) break;
@@ -165,7 +187,7 @@ export class Outbox {
 
   /** `count` bytes from `sendStart()` on were sent, at `nowMs`. */
   sent(count: number, nowMs: number): void {
-    const table = this._table;
+    const table = this.table;
     let rest = this.partial + count;
     while (rest > 0) {
       const entry = this._next;
@@ -193,8 +215,8 @@ export class Outbox {
    */
   acknowledge(type: number, packetId: number, keep: number, nowMs: number): number {
     if (!this.awaits(type, packetId)) return -1;
-    const table = this._table;
-    const entry = this._entry(this._hint);
+    const table = this.table;
+    const entry = this.entry(this._hint);
     if (type === PUBREC) {
       table[entry] = (packetId << ID_SHIFT) | PUBCOMP | SENT;
       table[entry + SENT_AT_MS] = nowMs;
@@ -214,39 +236,44 @@ export class Outbox {
   /** True when `packetId` waits for the acknowledgement `type` on this connection. */
   awaits(type: number, packetId: number): boolean {
     const index = this._find(packetId);
-    return index >= 0 && index < this.passed && (this._table[this._entry(index)] & ACK) === type;
+    return index >= 0 && index < this.passed && (this.table[this.entry(index)] & ACK) === type;
   }
 
   /** Where the packet begins that `awaits` found. */
   packetStart(packetId: number): number {
-    return this._table[this._entry(this._find(packetId)) + OFFSET];
+    return this.table[this.entry(this._find(packetId)) + OFFSET];
   }
 
   /** Where it ends. */
   packetEnd(packetId: number): number {
-    const entry = this._entry(this._find(packetId));
-    return this._table[entry + OFFSET] + this._table[entry + LENGTH];
+    const entry = this.entry(this._find(packetId));
+    return this.table[entry + OFFSET] + this.table[entry + LENGTH];
   }
 
   /** Milliseconds that the entry waiting longest has been waiting for an acknowledgement; 0 when none is. */
   longestWait(nowMs: number): number {
     let longest = 0;
     for (let i = 0; i < this.passed; i++) {
-      const entry = this._entry(i);
-      const wait = (nowMs - this._table[entry + SENT_AT_MS]) | 0;
-      if (this._table[entry] >> ID_SHIFT !== 0 && wait > longest) longest = wait;
+      const entry = this.entry(i);
+      const wait = (nowMs - this.table[entry + SENT_AT_MS]) | 0;
+      if (this.table[entry] >> ID_SHIFT !== 0 && wait > longest) longest = wait;
     }
     return longest;
   }
 
+  /** What waits for an acknowledgement waits from now on. */
+  waitAgain(nowMs: number): void {
+    for (let i = 0; i < this.passed; i++) this.table[this.entry(i) + SENT_AT_MS] = nowMs;
+  }
+
   /** Where the bytes begin that `acknowledge` kept of the oldest entry. */
   doneStart(): number {
-    return this._table[this._head + OFFSET];
+    return this.table[this._head + OFFSET];
   }
 
   /** Where they end. */
   doneEnd(): number {
-    return this._table[this._head + OFFSET] + this._table[this._head + LENGTH];
+    return this.table[this._head + OFFSET] + this.table[this._head + LENGTH];
   }
 
   /** Drops the oldest entry, which is finished. */
@@ -256,7 +283,7 @@ export class Outbox {
       return;
     }
     const head = this._head;
-    if (this._table[head + LENGTH] > 0) this._shrink(head, 0);
+    if (this.table[head + LENGTH] > 0) this._shrink(head, 0);
     this._head = this._behind(head);
     this.passed--;
     if (this._hint > 0) this._hint--;
@@ -266,20 +293,23 @@ export class Outbox {
 
   /**
    * The connection is gone. What has its outcome stays to be handed out. Of the rest, publishes at QoS 1 and 2 stay if
-   * `keep`; everything else is dropped.
+   * `keep`, those at QoS 0 that had not begun to leave if `keepUnsent`; everything else is removed.
    */
-  disconnect(keep: boolean): void {
-    const table = this._table;
+  disconnect(keep: boolean, keepUnsent: boolean): void {
+    const table = this.table;
+    // Of the message that was leaving, the rest is not a message.
+    const begun = this.partial > 0 ? this.passed : -1;
     let kept = 0;
     for (let i = 0; i < this.operations; i++) {
-      const from = this._entry(i);
+      const from = this.entry(i);
       const ack = table[from] & ACK;
-      const isPublish = ack === PUBACK || ack === PUBREC || ack === PUBCOMP;
-      if ((table[from] & DONE) === 0 && !(keep && isPublish)) {
+      const stays = ack === 0 ? keepUnsent && i !== begun : keep && isPublish(ack);
+      if ((table[from] & DONE) === 0 && !stays) {
         this._shrink(from, 0);
+        if (this.watcher !== undefined) this.watcher.onRemoved(kept);
         continue;
       }
-      table.copyWithin(this._entry(kept++), from, from + ENTRY);
+      table.copyWithin(this.entry(kept++), from, from + ENTRY);
     }
     this.operations = kept;
     this.inflight = 0;
@@ -300,26 +330,26 @@ export class Outbox {
    */
   resume(sessionPresent: boolean, encoder: PacketEncoder): void {
     for (let i = 0; i < this.operations; i++) {
-      const entry = this._entry(i);
-      const state = this._table[entry] & (ACK | SENT | DONE);
+      const entry = this.entry(i);
+      const state = this.table[entry] & (ACK | SENT | DONE);
       if (state === (PUBCOMP | SENT)) {
         if (!sessionPresent) this._finish(entry, PUBCOMP, 0);
       } else if ((state & (SENT | DONE)) === SENT) {
-        encoder.markDup(this.arena, this._table[entry + OFFSET]);
+        encoder.markDup(this.arena, this.table[entry + OFFSET]);
       }
     }
     this._passDone();
   }
 
   /** Where in the table the entry is that is `index` behind the oldest. */
-  private _entry(index: number): number {
+  entry(index: number): number {
     const entry = this._head + index * ENTRY;
-    return entry < this._table.length ? entry : entry - this._table.length;
+    return entry < this.table.length ? entry : entry - this.table.length;
   }
 
   /** Where the entry is that follows the one at `entry`. */
   private _behind(entry: number): number {
-    return entry + ENTRY === this._table.length ? 0 : entry + ENTRY;
+    return entry + ENTRY === this.table.length ? 0 : entry + ENTRY;
   }
 
   /** How far behind the oldest the entry with this packet id is, or -1. Where it was found is `_hint`. */
@@ -327,7 +357,7 @@ export class Outbox {
     let index = this._hint;
     for (let tries = 0; tries < this.operations; tries++) {
       if (index >= this.operations) index = 0;
-      if (this._table[this._entry(index)] >> ID_SHIFT === packetId) {
+      if (this.table[this.entry(index)] >> ID_SHIFT === packetId) {
         this._hint = index;
         return index;
       }
@@ -337,14 +367,14 @@ export class Outbox {
   }
 
   private _finish(entry: number, type: number, keep: number): void {
-    this._table[entry] = type | DONE;
+    this.table[entry] = type | DONE;
     if (entry === this._head && this.atOnce === 0) this.doneType = type;
     this._shrink(entry, keep);
   }
 
   /** Releases all but the first `keep` bytes of a packet. */
   private _shrink(entry: number, keep: number): void {
-    const table = this._table;
+    const table = this.table;
     const end = table[entry + OFFSET] + table[entry + LENGTH];
     this._live -= table[entry + LENGTH] - keep;
     table[entry + LENGTH] = keep;
@@ -354,7 +384,7 @@ export class Outbox {
 
   /** On to the next entry that has no outcome. */
   private _passDone(): void {
-    while (this.passed < this.operations && (this._table[this._next] & DONE) !== 0) {
+    while (this.passed < this.operations && (this.table[this._next] & DONE) !== 0) {
       this.passed++;
       this._next = this._behind(this._next);
     }
@@ -362,7 +392,12 @@ export class Outbox {
 
   /** Another entry is the oldest. */
   private _lookDone(): void {
-    const state = this.atOnce > 0 ? DONE : this.operations === 0 ? 0 : this._table[this._head];
+    const state = this.atOnce > 0 ? DONE : this.operations === 0 ? 0 : this.table[this._head];
     this.doneType = (state & DONE) === 0 ? -1 : state & ACK;
   }
+}
+
+/** True when what waits for this acknowledgement is a message. */
+function isPublish(ack: number): boolean {
+  return ack === PUBACK || ack === PUBREC || ack === PUBCOMP;
 }

@@ -53,6 +53,8 @@ import {
 /** What a session is made of. Times are in milliseconds below 2^30, capacities as in `Capacities`. */
 export interface SessionOptions {
   cleanSession: boolean;
+  /** Messages are accepted while there is no connection, too. Not with `cleanSession`. */
+  queueOffline: boolean;
   /** Seconds, 1..65535. */
   keepAliveSeconds: number;
   /** Most operations that wait for an acknowledgement at the same time. */
@@ -107,8 +109,21 @@ export interface SessionHandler {
   onDone(): void;
 }
 
+/** The payload of the message at the head of what is to be sent, when it is STREAMED. */
+export interface PayloadStream {
+  /** Where the bytes lie that `pending` counts, from `start` on. No array of the session's. */
+  readonly bytes: Uint8Array;
+  readonly start: number;
+  /** Count of bytes to be sent now, at most `room`; 0 when there are none at the moment. */
+  pending(room: number): number;
+  /** The first `count` of these are with the network now. */
+  sent(count: number, nowMs: number): void;
+}
+
 /** NodeMCU's limits for CONNECT and CONNACK, from connection to acceptance. */
 const CONNECT_STEP_MS = 5000;
+/** Timers are late by less than this part of the keep alive time, as a shift: a sixteenth. */
+const KEEP_ALIVE_MARGIN = 4;
 /** How long the last packets may take to leave once nothing is waited for any more. */
 const FLUSH_MS = 5000;
 /** Bytes of a PUBREL. */
@@ -143,12 +158,17 @@ export class Session implements DecoderHandler {
   /** Where the bytes lie that `pending` counts: from `outStart` on, until the next call of any method. */
   out: Uint8Array;
   outStart = 0;
+  /** Where payloads of messages come from that are STREAMED. */
+  stream: PayloadStream | undefined = undefined;
+  /** Nothing is read: what does not come is not missed. */
+  isPaused = false;
   private readonly _handler: SessionHandler;
   private readonly _text: Text;
   private readonly _encoder: PacketEncoder;
   private readonly _decoder: StreamDecoder;
   // Of the options.
   private readonly _cleanSession: boolean;
+  private readonly _queueOffline: boolean;
   private readonly _keepAliveMs: number;
   private readonly _maxInflight: number;
   private readonly _ackTimeoutMs: number;
@@ -176,6 +196,8 @@ export class Session implements DecoderHandler {
   /** PINGREQ was sent, or is about to be, and PINGRESP is to come by `_pingDeadlineMs`. */
   private _isPinging = false;
   private _pingDeadlineMs = 0;
+  /** The last call of `tick` that did anything came late. */
+  private _wasLate = false;
   /** Where in `_control` a PINGREQ ends that has not left; 0 if there is none. */
   private _pingEnd = 0;
   /** When DRAINING is over. */
@@ -206,6 +228,7 @@ export class Session implements DecoderHandler {
     this.outbox = new Outbox(options.txCapacity, options.maxOperations);
     this._control = new Uint8Array(CONTROL_CAPACITY + 2 * options.receiveMaximum);
     this._cleanSession = options.cleanSession;
+    this._queueOffline = options.queueOffline;
     this._keepAliveMs = options.keepAliveSeconds * 1000;
     this._maxInflight = options.maxInflight;
     this._ackTimeoutMs = options.ackTimeoutMs;
@@ -261,9 +284,10 @@ export class Session implements DecoderHandler {
   /** The network connection is gone, or not wanted any more. What the session has to keep is kept. */
   lost(): void {
     this._phase = IDLE;
+    this.isPaused = false;
     this._connectLeft = this._controlStart = this._controlEnd = this._pingEnd = 0;
     this._decoder.stop();
-    this.outbox.disconnect(!this._cleanSession);
+    this.outbox.disconnect(!this._cleanSession, this._queueOffline);
     if (this._cleanSession) this._receivedEnd = CONTROL_CAPACITY;
   }
 
@@ -345,9 +369,32 @@ export class Session implements DecoderHandler {
     return this._phase === UP && this._controlEnd === 0 && this.outbox.operations === 0 && this.outbox.atOnce === 0;
   }
 
+  /**
+   * True when nothing is under way in either direction: all that was accepted has had its outcome, all that was
+   * received at QoS 2 its PUBREL, and what that called for has left.
+   */
+  isDrained(): boolean {
+    if (this._receivedEnd > CONTROL_CAPACITY || this._phase > UP) return false;
+    return this._phase === UP ? this.isQuiet() : this.outbox.operations === 0 && this.outbox.atOnce === 0;
+  }
+
   /** True when bytes must leave before more can be received: there is no room for one more acknowledgement. */
   isHeld(): boolean {
     return this._controlEnd > CONTROL_FULL;
+  }
+
+  /** Nothing is to be read until `resume`: `receive` returns behind the call that is under way. */
+  pause(): void {
+    this.isPaused = true;
+    this._decoder.stop();
+  }
+
+  /** The end of `pause`: what is waited for may take as long as if it had been asked for now. */
+  resume(nowMs: number): void {
+    this.isPaused = false;
+    this._nowMs = nowMs;
+    this._waitAgain();
+    if (this._phase === UP || this._phase === DRAINING) this._plan();
   }
 
   /** Nothing will leave any more: what is still to be received is not held back by acknowledgements. */
@@ -391,7 +438,13 @@ export class Session implements DecoderHandler {
     if (isSent || phase < UP) return 0;
     this.out = outbox.arena;
     this.outStart = outbox.sendStart();
-    return outbox.sendable(phase === FLUSHING ? MAX_PACKET_ID : this._maxInflight, room);
+    const count = outbox.sendable(phase === FLUSHING ? MAX_PACKET_ID : this._maxInflight, room);
+    const stream = this.stream;
+    if (count > 0 || stream === undefined || outbox.partial === 0) return count;
+    const streamed = stream.pending(room);
+    this.out = stream.bytes;
+    this.outStart = stream.start;
+    return streamed;
   }
 
   /** The first `count` of the bytes that `pending` counted are with the network now. */
@@ -406,6 +459,8 @@ export class Session implements DecoderHandler {
         this._step(nowMs, CONNECT_STEP_MS);
       }
       return;
+    } else if (this.out !== this._control) {
+      if (this.stream !== undefined) this.stream.sent(count, nowMs);
     } else {
       this._controlStart += count;
       if (this._pingEnd > 0 && this._controlStart >= this._pingEnd) {
@@ -425,8 +480,13 @@ export class Session implements DecoderHandler {
 
   /** Time has passed. Does what is due, and sets `deadlineMs`; there may be something to send then. */
   tick(nowMs: number): void {
-    if (this._phase === IDLE || ((this.deadlineMs - nowMs) | 0) > 0) return;
+    const lateMs = (nowMs - this.deadlineMs) | 0;
+    if (this._phase === IDLE || lateMs < 0) return;
     this._nowMs = nowMs;
+    // A device that slept has not heard what came meanwhile. One that is always late has heard it by the next time.
+    const isLate = lateMs > this._keepAliveMs >> KEEP_ALIVE_MARGIN;
+    if (this.isPaused || (isLate && !this._wasLate)) this._waitAgain();
+    this._wasLate = isLate;
     switch (this._phase) {
       case SENDING_CONNECT:
         return this._end(CONN_FAIL_TIMEOUT_SENDING);
@@ -582,7 +642,8 @@ export class Session implements DecoderHandler {
    */
   private _add(ack: number, kind: number, subject: string | Subscriptions, payload: string | Uint8Array): number {
     const outbox = this.outbox;
-    if (this._phase !== UP || outbox.isFull()) return NO_ROOM;
+    if (this._phase !== UP && !(this._queueOffline && this._phase < UP && typeof subject === "string")) return NO_ROOM;
+    if (outbox.isFull()) return NO_ROOM;
     let packetId = 0;
     if (ack !== 0) {
       packetId = outbox.nextPacketId();
@@ -632,9 +693,19 @@ export class Session implements DecoderHandler {
     this._step(nowMs, FLUSH_MS);
   }
 
+  /** Nothing could be read for a while: what is waited for may take as long as if it had been asked for now. */
+  private _waitAgain(): void {
+    const nowMs = this._nowMs;
+    this._lastReceivedMs = nowMs;
+    this._pingDeadlineMs = nowMs + this._keepAliveMs;
+    this.outbox.waitAgain(nowMs);
+  }
+
   private _keepAlive(): void {
     const nowMs = this._nowMs;
     const keepAliveMs = this._keepAliveMs;
+    // The broker wants its PINGREQ also while its answers are not read.
+    if (this.isPaused && this._pingEnd === 0) this._isPinging = false;
     if (this._isPinging && this._pingEnd > 0) {
       // PINGREQ cannot overtake a packet that is leaving. As long as that one goes on, the peer is there.
       const extendedMs = this._lastSentMs + keepAliveMs;
@@ -655,13 +726,14 @@ export class Session implements DecoderHandler {
   }
 
   /**
-   * When PINGREQ is due: the keep alive time after the last bytes sent [MQTT-3.1.2-23], a sixteenth early, since timers
+   * When PINGREQ is due: the keep alive time after the last bytes sent [MQTT-3.1.2-23], a little early, since timers
    * are late; the first one also as long after the last byte received, since sending alone does not show that the peer
    * is there.
    */
   private _pingDueMs(): number {
     const isQuiet = !this._isPinging && isAfter(this._lastSentMs, this._lastReceivedMs);
-    return (isQuiet ? this._lastReceivedMs : this._lastSentMs) + this._keepAliveMs - (this._keepAliveMs >> 4);
+    const marginMs = this._keepAliveMs >> KEEP_ALIVE_MARGIN;
+    return (isQuiet ? this._lastReceivedMs : this._lastSentMs) + this._keepAliveMs - marginMs;
   }
 
   /** Sets the deadline while UP or DRAINING. */

@@ -71,7 +71,7 @@ describe("Outbox", () => {
       outbox.sentAtOnce();
       add(outbox, PUBACK, packet(5, 1));
       send(outbox);
-      outbox.disconnect(keep);
+      outbox.disconnect(keep, false);
       expect(outbox.doneType).toBe(0);
       outbox.dropDone();
       expect(outbox.doneType).toBe(-1);
@@ -408,7 +408,7 @@ function compare(random: Random): void {
         if (random.below(3) > 0) break;
         const keep = random.below(3) > 0;
         const sessionPresent = random.below(2) === 0;
-        outbox.disconnect(keep);
+        outbox.disconnect(keep, false);
         plain.disconnect(keep);
         sameState();
         outbox.resume(sessionPresent, encoder);

@@ -8,6 +8,7 @@ import { SLOWNESS } from "../support/slowness.js";
 
 const OPTIONS: SessionOptions = {
   cleanSession: false,
+  queueOffline: false,
   keepAliveSeconds: 60,
   maxInflight: 16,
   ackTimeoutMs: 2 ** 30,

@@ -102,6 +102,7 @@ const text = {
 function openSession(): Session {
   const session = new Session(sessionHandler, MQTT_3_1_1, text, new Uint8Array(256), {
     cleanSession: false,
+    queueOffline: false,
     keepAliveSeconds: 60,
     maxInflight: 16,
     ackTimeoutMs: 120000,

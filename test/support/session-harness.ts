@@ -160,6 +160,7 @@ const NAMES: Record<number, string> = {
 
 const DEFAULTS: SessionOptions = {
   cleanSession: true,
+  queueOffline: false,
   keepAliveSeconds: 60,
   maxInflight: 16,
   ackTimeoutMs: 120000,
