@@ -7,6 +7,7 @@
 import type { Hal, Text } from "../hal/socket.js";
 import type { Client } from "./client.js";
 import type { ConnectionHandler } from "./connection.js";
+import { CUT, WHOLE } from "./connection.js";
 import { DUP, RETAIN, SUBACK, UNSUBACK } from "./wire.js";
 
 /** Quality of service. */
@@ -155,47 +156,26 @@ export class Callbacks implements ConnectionHandler {
     end: number,
     flags: number,
     packetId: number,
-    isWhole: boolean,
-  ): void {
-    const callback = isWhole ? this.slots.message : this.slots.overflow;
-    if (callback === undefined) return;
-    const info = this._said(flags, packetId);
-    let data: string | Uint8Array | undefined = undefined;
-    if (start < end) data = this._isText ? this._text.decode(bytes, start, end, false) : bytes.subarray(start, end);
-    try {
-      callback(this._client, topic, data, info);
-    } catch (error) {
-      this._hal.uncaught(error);
-    }
-  }
-
-  onData(
-    topic: string,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    flags: number,
-    packetId: number,
     offset: number,
     total: number,
   ): void {
-    const callback = this.slots.data;
+    const slots = this.slots;
+    const callback = offset === WHOLE ? slots.message : offset === CUT ? slots.overflow : slots.data;
     if (callback === undefined) return;
-    try {
-      callback(this._client, topic, bytes.subarray(start, end), offset, total, this._said(flags, packetId));
-    } catch (error) {
-      this._hal.uncaught(error);
-    }
-  }
-
-  /** What a packet said beside topic and payload. */
-  private _said(flags: number, packetId: number): MessageInfo {
     const info = this._info;
     info.qos = ((flags >> 1) & 3) as QoS;
     info.retain = (flags & RETAIN) !== 0;
     info.dup = (flags & DUP) !== 0;
     info.packetId = packetId;
-    return info;
+    let data: string | Uint8Array | undefined = undefined;
+    if (offset >= 0 || (start < end && !this._isText)) data = bytes.subarray(start, end);
+    else if (start < end) data = this._text.decode(bytes, start, end, false);
+    try {
+      if (offset < 0) (callback as MessageCallback)(this._client, topic, data, info);
+      else (callback as DataCallback)(this._client, topic, data as Uint8Array, offset, total, info);
+    } catch (error) {
+      this._hal.uncaught(error);
+    }
   }
 
   private _doneSlot(type: number): SubscribeCallback | DoneCallback | undefined {

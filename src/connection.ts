@@ -38,22 +38,12 @@ export interface ConnectionHandler {
    * A message. Its payload is `bytes[start..end)`, the receive buffer's, valid during the call.
    *
    * @param flags DUP, QoS and RETAIN as in the first byte of the packet
-   * @param isWhole false: the packet was longer than `maxMessageLength`, and this is as much of its payload as fits;
-   *   the topic name is empty when even that did not
+   * @param offset WHOLE; CUT: the packet was longer than `maxMessageLength`, and this is as much of its payload as
+   * fits,
+   *   the topic name being empty when even that did not; or where in the payload this piece of it begins
+   * @param total bytes of the payload, if this is a piece of it
    */
   onMessage(
-    topic: string,
-    bytes: Uint8Array,
-    start: number,
-    end: number,
-    flags: number,
-    packetId: number,
-    isWhole: boolean,
-  ): void;
-  /** True when messages longer than `maxMessageLength` are to be told in pieces, by `onData`. */
-  wantsData(): boolean;
-  /** The next piece of a message, at `offset` of its payload's `total` bytes; otherwise as `onMessage`. */
-  onData(
     topic: string,
     bytes: Uint8Array,
     start: number,
@@ -63,6 +53,8 @@ export interface ConnectionHandler {
     offset: number,
     total: number,
   ): void;
+  /** True when messages longer than `maxMessageLength` are to be told in pieces. */
+  wantsData(): boolean;
   /** `drain` is over. `isDrained` false: it took too long. */
   onDrain(isDrained: boolean): void;
   /** True when `onDone` of this type does anything; if not, it may be left out when room is needed. */
@@ -74,6 +66,11 @@ export interface ConnectionHandler {
    */
   onDone(type: number, granted: Uint8Array | undefined): void;
 }
+
+/** What `onMessage` hands over is the whole payload, */
+export const WHOLE = -1;
+/** or its beginning, without the rest. */
+export const CUT = -2;
 
 /** Where a connection goes. */
 interface Target {
@@ -149,15 +146,14 @@ export class Connection implements SessionHandler, SocketHandler {
   private _topic = "";
   private _flags = 0;
   private _packetId = 0;
-  private _isWhole = true;
-  /** Bytes of its payload to hand over; below 0 once that is done. */
+  /** Bytes of its payload to hand over in one; below 0 once that is done, or when it is handed over in pieces. */
   private _wanted = -1;
   /** Bytes of it at the front of the receive buffer. */
   private _gathered = 0;
-  /** Bytes of its payload, when it is told in pieces; otherwise below 0. */
-  private _total = -1;
-  /** Where in its payload the next piece begins. */
-  private _offset = 0;
+  /** Bytes of its payload. */
+  private _total = 0;
+  /** WHOLE, CUT, or where in its payload the next piece begins. */
+  private _offset = WHOLE;
 
   /**
    * @param hal the platform
@@ -351,16 +347,17 @@ export class Connection implements SessionHandler, SocketHandler {
     this._topic = topic;
     this._flags = flags;
     this._packetId = packetId;
-    this._isWhole = packetLength <= limit;
-    this._wanted = -1;
-    this._total = -1;
-    if (!this._isWhole && this.handler.wantsData()) {
+    this._wanted = this._total = payloadLength;
+    this._offset = WHOLE;
+    if (packetLength <= limit) return;
+    if (this.handler.wantsData()) {
+      this._wanted = -1;
       this._offset = 0;
-      this._total = payloadLength;
       return;
     }
     const fits = limit - packetLength + payloadLength;
-    this._wanted = this._isWhole ? payloadLength : fits > 0 ? fits : 0;
+    this._wanted = fits > 0 ? fits : 0;
+    this._offset = CUT;
   }
 
   onWhole(
@@ -373,7 +370,7 @@ export class Connection implements SessionHandler, SocketHandler {
     packetLength: number,
   ): void {
     if (packetLength <= this._maxMessageLength) {
-      this.handler.onMessage(topic, bytes, start, end, flags, packetId, true);
+      this.handler.onMessage(topic, bytes, start, end, flags, packetId, WHOLE, 0);
     } else {
       this.onMessage(topic, flags, packetId, end - start, packetLength);
       this.onPayload(bytes, start, end);
@@ -383,7 +380,9 @@ export class Connection implements SessionHandler, SocketHandler {
   onPayload(bytes: Uint8Array, start: number, end: number): void {
     const missing = this._wanted - this._gathered;
     if (missing < 0) {
-      if (this._total >= 0) this._stream(bytes, start, end);
+      if (this._offset < 0) return;
+      this._hand(bytes, start, end);
+      this._offset += end - start;
       return;
     }
     const part = end - start < missing ? end - start : missing;
@@ -411,13 +410,11 @@ export class Connection implements SessionHandler, SocketHandler {
     if ((this._flags & QOS_2) !== 0) this.session.remember();
     this._wanted = -1;
     this._gathered = 0;
-    this.handler.onMessage(this._topic, bytes, start, end, this._flags, this._packetId, this._isWhole);
+    this._hand(bytes, start, end);
   }
 
-  private _stream(bytes: Uint8Array, start: number, end: number): void {
-    const offset = this._offset;
-    this._offset += end - start;
-    this.handler.onData(this._topic, bytes, start, end, this._flags, this._packetId, offset, this._total);
+  private _hand(bytes: Uint8Array, start: number, end: number): void {
+    this.handler.onMessage(this._topic, bytes, start, end, this._flags, this._packetId, this._offset, this._total);
   }
 
   private _onTimer(): void {
