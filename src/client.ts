@@ -121,8 +121,10 @@ export class Client {
   readonly connection: Connection;
   /** As `connection`. @internal */
   readonly clientId: string;
-  private readonly _hal: Hal;
-  private readonly _text: Text;
+  /** As `connection`. @internal */
+  readonly hal: Hal;
+  /** As `connection`. @internal */
+  readonly text: Text;
   private readonly _callbacks: Callbacks;
   private readonly _keepAliveSeconds: number;
   private readonly _cleanSession: boolean;
@@ -146,8 +148,8 @@ export class Client {
     options: Maybe<number | ClientOptions>,
   ) {
     const text = hal.createText();
-    this._hal = hal;
-    this._text = text;
+    this.hal = hal;
+    this.text = text;
     this._cleanSession = asFlag("cleansession", cleansession, true);
     this.clientId = isNil(clientid) ? CLIENT_ID_PREFIX + hal.generateId() : asString("clientid", clientid);
     if (this.clientId === "" && !this._cleanSession) {
@@ -200,13 +202,13 @@ export class Client {
    */
   lwt(topic: string | number, message: Data, qos?: QoS | null, retain?: Flag | null): void {
     const will: Will = {
-      topic: this._topicName(topic),
+      topic: this.topicName(topic),
       message: asData("message", message),
       qos: asQos("qos", qos),
       retain: asFlag("retain", retain, false),
     };
-    checkField(this._text, "topic", will.topic);
-    checkField(this._text, "message", will.message);
+    checkField(this.text, "topic", will.topic);
+    checkField(this.text, "message", will.message);
     this._setConnect(will);
   }
 
@@ -337,7 +339,7 @@ export class Client {
     retain?: Flag | null,
     done?: DoneCallback | null,
   ): boolean {
-    const name = this._topicName(topic);
+    const name = this.topicName(topic);
     const data = asData("payload", payload);
     // What is left out needs no call: this is the call that is made most.
     let flags = qos === undefined ? 0 : asQos("qos", qos) << 1;
@@ -403,7 +405,8 @@ export class Client {
     );
   }
 
-  private _topicName(topic: unknown): string {
+  /** A Topic Name from the application. @internal */
+  topicName(topic: unknown): string {
     if (topic === this._topic) return this._topic;
     const name = asString("topic", topic);
     if (!isTopicName(name)) throw wrong("topic", "a name without + # or U+0000, not empty", name);
@@ -415,7 +418,7 @@ export class Client {
     const isOptions = typeof secure === "object" && secure !== null && !Array.isArray(secure);
     if (!isOptions && !asFlag("secure", secure, false)) return undefined;
     const options = isOptions ? secure : {};
-    this._hal.checkSecure(options);
+    this.hal.checkSecure(options);
     // A copy: what was checked is what counts, also when the connection is made later, or again.
     return Object.assign({}, options);
   }

@@ -179,6 +179,11 @@ export class Connection implements SessionHandler, SocketHandler {
     return this.session.setConnect(fields, maxLength);
   }
 
+  /** True while there is neither a session nor an attempt, and nothing to be told. */
+  isIdle(): boolean {
+    return this._socket === undefined && this._nextTarget === undefined && !this._isPausing && !this._hasOutcome;
+  }
+
   /** True while a session is up that takes operations. */
   isUp(): boolean {
     return this.session.isUp();
@@ -197,7 +202,7 @@ export class Connection implements SessionHandler, SocketHandler {
     }
     if (!this._open(target)) return false;
     this._nextTarget = undefined;
-    this._afterCall();
+    this.afterCall();
     return true;
   }
 
@@ -217,7 +222,7 @@ export class Connection implements SessionHandler, SocketHandler {
     }
     const isClosing = this._socket !== undefined && this._room >= 0 && this.session.disconnect(this._hal.now());
     if (isClosing) this._isClosing = true;
-    this._afterCall();
+    this.afterCall();
     return isClosing;
   }
 
@@ -230,7 +235,7 @@ export class Connection implements SessionHandler, SocketHandler {
       this._isClosing = true;
       this._finish(END_BY_APPLICATION, undefined);
     }
-    this._afterCall();
+    this.afterCall();
     return isEnding;
   }
 
@@ -242,7 +247,7 @@ export class Connection implements SessionHandler, SocketHandler {
     if (this._isDraining) return false;
     this._isDraining = true;
     this._drainedMs = this._hal.now() + timeoutMs;
-    this._afterCall();
+    this.afterCall();
     return true;
   }
 
@@ -258,7 +263,7 @@ export class Connection implements SessionHandler, SocketHandler {
     if (!this.session.isPaused) return false;
     this.session.resume(this._hal.now());
     this._isResumed = true;
-    this._afterCall();
+    this.afterCall();
     return true;
   }
 
@@ -278,7 +283,7 @@ export class Connection implements SessionHandler, SocketHandler {
     }
     let result = this.session.publish(topic, payload, flags);
     if (result === NO_ROOM && this._makeRoom()) result = this.session.publish(topic, payload, flags);
-    this._afterCall();
+    this.afterCall();
     return result;
   }
 
@@ -286,7 +291,7 @@ export class Connection implements SessionHandler, SocketHandler {
   subscribe(filters: Subscriptions): number {
     let result = this.session.subscribe(filters);
     if (result === NO_ROOM && this._makeRoom()) result = this.session.subscribe(filters);
-    this._afterCall();
+    this.afterCall();
     return result;
   }
 
@@ -294,7 +299,7 @@ export class Connection implements SessionHandler, SocketHandler {
   unsubscribe(filters: Subscriptions): number {
     let result = this.session.unsubscribe(filters);
     if (result === NO_ROOM && this._makeRoom()) result = this.session.unsubscribe(filters);
-    this._afterCall();
+    this.afterCall();
     return result;
   }
 
@@ -461,7 +466,7 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   /** What follows from a call of the application: bytes may leave, but callbacks wait for the platform's next call. */
-  private _afterCall(): void {
+  afterCall(): void {
     if (this._isRunning) return;
     this._nowMs = this._hal.now();
     this._flush();

@@ -20,9 +20,9 @@ export const ENTRY = 4;
 export const OFFSET = 1;
 export const LENGTH = 2;
 export const SENT_AT_MS = 3;
-export const ID_SHIFT = 7;
+export const ID_SHIFT = 8;
 
-// The state of an entry: the acknowledgement it waits for next (0: none), and three flags.
+// The state of an entry: the acknowledgement it waits for next (0: none), and four flags.
 export const ACK = 15;
 /** Was sent whole, on this connection or an earlier one: to send it again is a repetition [MQTT-3.3.1-1]. */
 export const SENT = 16;
@@ -33,6 +33,8 @@ export const DONE = 32;
  * so that it is not finished before somebody says that this byte was.
  */
 export const STREAMED = 64;
+/** As long as it was not sent, SENT_AT_MS is when it is to be removed unless it has begun to leave. */
+export const EXPIRES = 128;
 
 /** Learns of entries that go without an acknowledgement; for who keeps something beside each. */
 export interface OutboxWatcher {
@@ -40,8 +42,9 @@ export interface OutboxWatcher {
    * An entry was removed.
    *
    * @param index how far behind the oldest it was, those that were removed before it not counted
+   * @param outcome why; undefined: with the connection
    */
-  onRemoved(index: number): void;
+  onRemoved(index: number, outcome?: "expired" | "dropped"): void;
 }
 
 /** Holds what was accepted and not finished. Every size is fixed at construction. */
@@ -73,9 +76,9 @@ export class Outbox {
   private _next = 0;
   /** Bytes in the arena that are not released. */
   private _live = 0;
-  private _lastPacketId = 0;
+  lastPacketId = 0;
   /** Packet ids given since the table was empty last. */
-  private _given = 0;
+  given = 0;
   /** Where the search for a packet id begins: acknowledgements come mostly in order. */
   private _hint = 0;
 
@@ -104,12 +107,12 @@ export class Outbox {
    * [MQTT-2.3.1-2]. 0 when all are in use.
    */
   nextPacketId(): number {
-    let packetId = this._lastPacketId;
-    if (this.operations === 0) this._given = 0;
+    let packetId = this.lastPacketId;
+    if (this.operations === 0) this.given = 0;
     for (let tries = 0; tries < MAX_PACKET_ID; tries++) {
       packetId = packetId === MAX_PACKET_ID ? 1 : packetId + 1;
       // Ids are given in turn: before all were, none comes round, and there is nothing to look for.
-      if (this._given < MAX_PACKET_ID || this._find(packetId) < 0) return packetId;
+      if (this.given < MAX_PACKET_ID || this._find(packetId) < 0) return packetId;
     }
     return 0;
   }
@@ -132,8 +135,8 @@ export class Outbox {
     this._live += end - tail;
     this.tail = end;
     if (packetId === 0) return;
-    this._lastPacketId = packetId;
-    this._given++;
+    this.lastPacketId = packetId;
+    this.given++;
   }
 
   /** Moves the packets together. Returns false when there was nothing to gain. */
@@ -203,7 +206,7 @@ export class Outbox {
       }
       this.passed++;
       this._next = this._behind(entry);
-      if (this.passed < this.operations) this._passDone();
+      if (this.passed < this.operations) this.passDone();
     }
     this.partial = rest;
   }
@@ -220,7 +223,7 @@ export class Outbox {
     if (type === PUBREC) {
       table[entry] = (packetId << ID_SHIFT) | PUBCOMP | SENT;
       table[entry + SENT_AT_MS] = nowMs;
-      this._shrink(entry, keep);
+      this.shrink(entry, keep);
     } else {
       this.inflight--;
       this._finish(entry, type, keep);
@@ -279,16 +282,16 @@ export class Outbox {
   /** Drops the oldest entry, which is finished. */
   dropDone(): void {
     if (this.atOnce > 0) {
-      if (--this.atOnce === 0) this._lookDone();
+      if (--this.atOnce === 0) this.lookDone();
       return;
     }
     const head = this._head;
-    if (this.table[head + LENGTH] > 0) this._shrink(head, 0);
+    if (this.table[head + LENGTH] > 0) this.shrink(head, 0);
     this._head = this._behind(head);
     this.passed--;
     if (this._hint > 0) this._hint--;
     this.operations--;
-    this._lookDone();
+    this.lookDone();
   }
 
   /**
@@ -302,10 +305,10 @@ export class Outbox {
     let kept = 0;
     for (let i = 0; i < this.operations; i++) {
       const from = this.entry(i);
-      const ack = table[from] & ACK;
-      const stays = ack === 0 ? keepUnsent && i !== begun : keep && isPublish(ack);
+      const kind = table[from] & (ACK | STREAMED);
+      const stays = kind === 0 ? keepUnsent && i !== begun : keep && isPublish(kind & ACK);
       if ((table[from] & DONE) === 0 && !stays) {
-        this._shrink(from, 0);
+        this.shrink(from, 0);
         if (this.watcher !== undefined) this.watcher.onRemoved(kept);
         continue;
       }
@@ -317,8 +320,8 @@ export class Outbox {
     this.partial = 0;
     this.passed = 0;
     this._next = this._head;
-    this._passDone();
-    this._lookDone();
+    this.passDone();
+    this.lookDone();
   }
 
   /**
@@ -338,7 +341,7 @@ export class Outbox {
         encoder.markDup(this.arena, this.table[entry + OFFSET]);
       }
     }
-    this._passDone();
+    this.passDone();
   }
 
   /** Where in the table the entry is that is `index` behind the oldest. */
@@ -369,11 +372,11 @@ export class Outbox {
   private _finish(entry: number, type: number, keep: number): void {
     this.table[entry] = type | DONE;
     if (entry === this._head && this.atOnce === 0) this.doneType = type;
-    this._shrink(entry, keep);
+    this.shrink(entry, keep);
   }
 
   /** Releases all but the first `keep` bytes of a packet. */
-  private _shrink(entry: number, keep: number): void {
+  shrink(entry: number, keep: number): void {
     const table = this.table;
     const end = table[entry + OFFSET] + table[entry + LENGTH];
     this._live -= table[entry + LENGTH] - keep;
@@ -383,7 +386,7 @@ export class Outbox {
   }
 
   /** On to the next entry that has no outcome. */
-  private _passDone(): void {
+  passDone(): void {
     while (this.passed < this.operations && (this.table[this._next] & DONE) !== 0) {
       this.passed++;
       this._next = this._behind(this._next);
@@ -391,13 +394,13 @@ export class Outbox {
   }
 
   /** Another entry is the oldest. */
-  private _lookDone(): void {
+  lookDone(): void {
     const state = this.atOnce > 0 ? DONE : this.operations === 0 ? 0 : this.table[this._head];
     this.doneType = (state & DONE) === 0 ? -1 : state & ACK;
   }
 }
 
 /** True when what waits for this acknowledgement is a message. */
-function isPublish(ack: number): boolean {
+export function isPublish(ack: number): boolean {
   return ack === PUBACK || ack === PUBREC || ack === PUBCOMP;
 }

@@ -129,7 +129,7 @@ const FLUSH_MS = 5000;
 /** Bytes of a PUBREL. */
 const PUBREL_LENGTH = 4;
 /** Room for acknowledgements that leave together. */
-const CONTROL_CAPACITY = 64;
+export const CONTROL_CAPACITY = 64;
 /** Up to here an acknowledgement, a PINGREQ and a DISCONNECT fit behind it. */
 const CONTROL_FULL = CONTROL_CAPACITY - 8;
 
@@ -143,7 +143,7 @@ const UP = 3;
 const DRAINING = 4;
 /** As DRAINING, but no acknowledgement is waited for: what is there is sent. */
 const FLUSHING = 5;
-/** What is in `_control` is the last to leave: DISCONNECT behind the rest, if the application ends the connection. */
+/** What is in `control` is the last to leave: DISCONNECT behind the rest, if the application ends the connection. */
 const LEAVING = 6;
 
 /** One session with a broker. */
@@ -164,11 +164,11 @@ export class Session implements DecoderHandler {
   isPaused = false;
   private readonly _handler: SessionHandler;
   private readonly _text: Text;
-  private readonly _encoder: PacketEncoder;
+  readonly encoder: PacketEncoder;
   private readonly _decoder: StreamDecoder;
   // Of the options.
-  private readonly _cleanSession: boolean;
-  private readonly _queueOffline: boolean;
+  readonly cleanSession: boolean;
+  readonly queueOffline: boolean;
   private readonly _keepAliveMs: number;
   private readonly _maxInflight: number;
   private readonly _ackTimeoutMs: number;
@@ -178,14 +178,14 @@ export class Session implements DecoderHandler {
   /** Bytes of CONNECT that are still to be sent: as long as there are, it is `out`. */
   private _connectLeft = 0;
   /**
-   * Acknowledgements, PINGREQ and DISCONNECT to be sent: `_control[_controlStart.._controlEnd)`. From CONTROL_CAPACITY
-   * on, up to `_receivedEnd`, the packet ids of received QoS 2 messages whose PUBREL has not come, two bytes each: with
+   * Acknowledgements, PINGREQ and DISCONNECT to be sent: `control[_controlStart.._controlEnd)`. From CONTROL_CAPACITY
+   * on, up to `receivedEnd`, the packet ids of received QoS 2 messages whose PUBREL has not come, two bytes each: with
    * an array of their own they would cost seven slots more.
    */
-  private readonly _control: Uint8Array;
+  readonly control: Uint8Array;
   private _controlStart = 0;
   private _controlEnd = 0;
-  private _receivedEnd = CONTROL_CAPACITY;
+  receivedEnd = CONTROL_CAPACITY;
   private _phase = IDLE;
   /** Bytes are being read: acknowledgements may follow. */
   private _isReceiving = false;
@@ -198,7 +198,7 @@ export class Session implements DecoderHandler {
   private _pingDeadlineMs = 0;
   /** The last call of `tick` that did anything came late. */
   private _wasLate = false;
-  /** Where in `_control` a PINGREQ ends that has not left; 0 if there is none. */
+  /** Where in `control` a PINGREQ ends that has not left; 0 if there is none. */
   private _pingEnd = 0;
   /** When DRAINING is over. */
   private _drainedMs = 0;
@@ -223,12 +223,12 @@ export class Session implements DecoderHandler {
   constructor(handler: SessionHandler, codec: Codec, text: Text, scratch: Uint8Array, options: SessionOptions) {
     this._handler = handler;
     this._text = text;
-    this._encoder = codec.encoder(text);
+    this.encoder = codec.encoder(text);
     this._decoder = codec.decoder(this, scratch);
     this.outbox = new Outbox(options.txCapacity, options.maxOperations);
-    this._control = new Uint8Array(CONTROL_CAPACITY + 2 * options.receiveMaximum);
-    this._cleanSession = options.cleanSession;
-    this._queueOffline = options.queueOffline;
+    this.control = new Uint8Array(CONTROL_CAPACITY + 2 * options.receiveMaximum);
+    this.cleanSession = options.cleanSession;
+    this.queueOffline = options.queueOffline;
     this._keepAliveMs = options.keepAliveSeconds * 1000;
     this._maxInflight = options.maxInflight;
     this._ackTimeoutMs = options.ackTimeoutMs;
@@ -242,7 +242,7 @@ export class Session implements DecoderHandler {
    */
   setConnect(fields: ConnectFields, maxLength: number): number {
     const packet = new Uint8Array(maxLength);
-    const length = this._encoder.connect(packet, 0, maxLength, fields);
+    const length = this.encoder.connect(packet, 0, maxLength, fields);
     if (length > 0) this._connect = packet.slice(0, length);
     return length;
   }
@@ -287,8 +287,8 @@ export class Session implements DecoderHandler {
     this.isPaused = false;
     this._connectLeft = this._controlStart = this._controlEnd = this._pingEnd = 0;
     this._decoder.stop();
-    this.outbox.disconnect(!this._cleanSession, this._queueOffline);
-    if (this._cleanSession) this._receivedEnd = CONTROL_CAPACITY;
+    this.outbox.disconnect(!this.cleanSession, this.queueOffline);
+    if (this.cleanSession) this.receivedEnd = CONTROL_CAPACITY;
   }
 
   /**
@@ -314,7 +314,7 @@ export class Session implements DecoderHandler {
     const outbox = this.outbox;
     const arena = outbox.arena;
     if (this._phase !== UP || this._controlEnd > 0 || outbox.operations > 0 || outbox.isFull()) return 0;
-    const end = this._encoder.publish(arena, 0, room < arena.length ? room : arena.length, flags, 0, topic, payload);
+    const end = this.encoder.publish(arena, 0, room < arena.length ? room : arena.length, flags, 0, topic, payload);
     if (end < 0) return end === NO_ROOM ? 0 : end;
     outbox.sentAtOnce();
     // The deadline stays: a ping under way has left before, and what was planned then is no later than what follows.
@@ -374,7 +374,7 @@ export class Session implements DecoderHandler {
    * received at QoS 2 its PUBREL, and what that called for has left.
    */
   isDrained(): boolean {
-    if (this._receivedEnd > CONTROL_CAPACITY || this._phase > UP) return false;
+    if (this.receivedEnd > CONTROL_CAPACITY || this._phase > UP) return false;
     return this._phase === UP ? this.isQuiet() : this.outbox.operations === 0 && this.outbox.atOnce === 0;
   }
 
@@ -409,8 +409,8 @@ export class Session implements DecoderHandler {
   remember(): void {
     if (this._isRemembered || this._qos !== 2) return;
     this._isRemembered = true;
-    this._control[this._receivedEnd++] = this._packetId >> 8;
-    this._control[this._receivedEnd++] = this._packetId & 255;
+    this.control[this.receivedEnd++] = this._packetId >> 8;
+    this.control[this.receivedEnd++] = this._packetId & 255;
   }
 
   /**
@@ -431,7 +431,7 @@ export class Session implements DecoderHandler {
       if (phase === FLUSHING || outbox.inflight === 0) this._leave(this._nowMs);
     }
     if (this._controlEnd > 0 && outbox.partial === 0) {
-      this.out = this._control;
+      this.out = this.control;
       this.outStart = this._controlStart;
       return this._controlEnd - this._controlStart;
     }
@@ -459,7 +459,7 @@ export class Session implements DecoderHandler {
         this._step(nowMs, CONNECT_STEP_MS);
       }
       return;
-    } else if (this.out !== this._control) {
+    } else if (this.out !== this.control) {
       if (this.stream !== undefined) this.stream.sent(count, nowMs);
     } else {
       this._controlStart += count;
@@ -469,7 +469,7 @@ export class Session implements DecoderHandler {
       }
       if (this._controlStart === this._controlEnd) {
         this._controlStart = this._controlEnd = 0;
-        if (this._phase === LEAVING) return this._end(this._endReason);
+        if (this._phase === LEAVING) return this.end(this._endReason);
       }
     }
     if (this._phase !== UP && this._phase !== DRAINING) return;
@@ -489,13 +489,13 @@ export class Session implements DecoderHandler {
     this._wasLate = isLate;
     switch (this._phase) {
       case SENDING_CONNECT:
-        return this._end(CONN_FAIL_TIMEOUT_SENDING);
+        return this.end(CONN_FAIL_TIMEOUT_SENDING);
       case AWAIT_CONNACK:
-        return this._end(CONN_FAIL_TIMEOUT_RECEIVING);
+        return this.end(CONN_FAIL_TIMEOUT_RECEIVING);
       case FLUSHING:
-        return this._end(END_BY_APPLICATION);
+        return this.end(END_BY_APPLICATION);
       case LEAVING:
-        return this._end(this._endReason);
+        return this.end(this._endReason);
     }
     if (this._phase === DRAINING && !isAfter(this._drainedMs, nowMs)) {
       this._phase = FLUSHING;
@@ -507,10 +507,10 @@ export class Session implements DecoderHandler {
 
   onConnack(sessionPresent: boolean, returnCode: number): void {
     if (this._phase !== AWAIT_CONNACK) return this._violation(UNEXPECTED_PACKET);
-    if (returnCode !== 0) return this._end(returnCode);
+    if (returnCode !== 0) return this.end(returnCode);
     // A broker without the session begins its packet ids anew: an id would no longer mean the message it meant.
-    if (!sessionPresent) this._receivedEnd = CONTROL_CAPACITY;
-    this.outbox.resume(sessionPresent, this._encoder);
+    if (!sessionPresent) this.receivedEnd = CONTROL_CAPACITY;
+    this.outbox.resume(sessionPresent, this.encoder);
     this._phase = UP;
     this._plan();
     this._handler.onConnect(sessionPresent);
@@ -579,7 +579,7 @@ export class Session implements DecoderHandler {
     if (this._qos === 2) {
       this._isRepeated = this._isRemembered = this._receivedIndex(packetId) > 0;
       if (this._isRepeated) return undefined;
-      if (this._receivedEnd === this._control.length) {
+      if (this.receivedEnd === this.control.length) {
         this._refuse(END_RECEIVE_MAXIMUM);
         return undefined;
       }
@@ -600,16 +600,16 @@ export class Session implements DecoderHandler {
   onAck(type: number, packetId: number): void {
     if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     if (type === PUBREL) {
-      const control = this._control;
+      const control = this.control;
       const index = this._receivedIndex(packetId);
       // The last one takes its place.
-      if (index > 0) control.copyWithin(index, (this._receivedEnd -= 2), this._receivedEnd + 2);
+      if (index > 0) control.copyWithin(index, (this.receivedEnd -= 2), this.receivedEnd + 2);
       // Also for an id that is not known: the broker may have missed the first PUBCOMP.
       this._acknowledge(PUBCOMP, packetId);
     } else if (type === PUBREC) {
       const outbox = this.outbox;
       const offset = outbox.acknowledge(PUBREC, packetId, PUBREL_LENGTH, this._nowMs);
-      if (offset >= 0) this._encoder.short(outbox.arena, offset, offset + PUBREL_LENGTH, PUBREL, packetId);
+      if (offset >= 0) this.encoder.short(outbox.arena, offset, offset + PUBREL_LENGTH, PUBREL, packetId);
       // Also for an id that is not known, so that the broker can forget it [MQTT-4.3.3-1]; but not for a message that
       // is still to be sent: behind PUBREL the broker would take it for another one.
       if (!outbox.knows(packetId) || outbox.awaits(PUBCOMP, packetId)) this._acknowledge(PUBREL, packetId);
@@ -622,7 +622,7 @@ export class Session implements DecoderHandler {
     if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     const outbox = this.outbox;
     if (!outbox.awaits(SUBACK, packetId)) return;
-    const asked = this._encoder.filterCount(outbox.arena, outbox.packetStart(packetId), outbox.packetEnd(packetId));
+    const asked = this.encoder.filterCount(outbox.arena, outbox.packetStart(packetId), outbox.packetEnd(packetId));
     if (asked !== end - start) return this._violation(BAD_LENGTH);
     // The codes wait where the SUBSCRIBE lay, which was longer, until the operation's turn comes.
     const offset = outbox.acknowledge(SUBACK, packetId, asked, this._nowMs);
@@ -642,7 +642,7 @@ export class Session implements DecoderHandler {
    */
   private _add(ack: number, kind: number, subject: string | Subscriptions, payload: string | Uint8Array): number {
     const outbox = this.outbox;
-    if (this._phase !== UP && !(this._queueOffline && this._phase < UP && typeof subject === "string")) return NO_ROOM;
+    if (this._phase !== UP && !(this.queueOffline && this._phase < UP && typeof subject === "string")) return NO_ROOM;
     if (outbox.isFull()) return NO_ROOM;
     let packetId = 0;
     if (ack !== 0) {
@@ -653,8 +653,8 @@ export class Session implements DecoderHandler {
     let end;
     do {
       end = typeof subject === "string"
-        ? this._encoder.publish(bytes, outbox.tail, bytes.length, kind, packetId, subject, payload)
-        : this._encoder.filters(bytes, outbox.tail, bytes.length, kind, packetId, subject);
+        ? this.encoder.publish(bytes, outbox.tail, bytes.length, kind, packetId, subject, payload)
+        : this.encoder.filters(bytes, outbox.tail, bytes.length, kind, packetId, subject);
     } while (end === NO_ROOM && outbox.compact());
     if (end < 0) return end;
     outbox.add(end, ack, packetId);
@@ -669,7 +669,7 @@ export class Session implements DecoderHandler {
   }
 
   private _push(type: number, packetId: number): void {
-    this._controlEnd = this._encoder.short(this._control, this._controlEnd, CONTROL_CAPACITY, type, packetId);
+    this._controlEnd = this.encoder.short(this.control, this._controlEnd, CONTROL_CAPACITY, type, packetId);
   }
 
   /**
@@ -677,7 +677,7 @@ export class Session implements DecoderHandler {
    * again, to the same end.
    */
   private _refuse(reason: number): void {
-    if (this._controlEnd === 0) return this._end(reason);
+    if (this._controlEnd === 0) return this.end(reason);
     this._isRepeated = true;
     this._phase = LEAVING;
     this._endReason = reason;
@@ -720,8 +720,8 @@ export class Session implements DecoderHandler {
       this._push(PINGREQ, 0);
       this._pingEnd = this._controlEnd;
     }
-    if (this._isPinging && !isAfter(this._pingDeadlineMs, nowMs)) return this._end(END_PINGRESP_OVERDUE);
-    if (this.outbox.longestWait(nowMs) >= this._ackTimeoutMs) return this._end(END_ACK_OVERDUE);
+    if (this._isPinging && !isAfter(this._pingDeadlineMs, nowMs)) return this.end(END_PINGRESP_OVERDUE);
+    if (this.outbox.longestWait(nowMs) >= this._ackTimeoutMs) return this.end(END_ACK_OVERDUE);
     this._plan();
   }
 
@@ -759,19 +759,20 @@ export class Session implements DecoderHandler {
 
   /** The broker broke the rules [MQTT-4.8.0-1]. */
   private _violation(code: number): void {
-    this._end(this._phase < UP ? CONN_FAIL_NOT_A_CONNACK_MSG : code);
+    this.end(this._phase < UP ? CONN_FAIL_NOT_A_CONNACK_MSG : code);
   }
 
-  private _end(reason: number): void {
+  /** Ends the connection, for a reason that is not the application's. */
+  end(reason: number): void {
     if (this._phase === IDLE) return;
     this.lost();
     this._handler.onEnd(reason);
   }
 
-  /** Where in `_control` a received packet id stands, or 0. */
+  /** Where in `control` a received packet id stands, or 0. */
   private _receivedIndex(packetId: number): number {
-    const control = this._control;
-    for (let at = CONTROL_CAPACITY; at < this._receivedEnd; at += 2) {
+    const control = this.control;
+    for (let at = CONTROL_CAPACITY; at < this.receivedEnd; at += 2) {
       if (((control[at] << 8) | control[at + 1]) === packetId) return at;
     }
     return 0;
