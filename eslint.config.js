@@ -10,6 +10,23 @@ const NOT_ON_ESPRUINO = "Espruino does not have it.";
 const PRELOADED = "Preloaded modules are frozen into flash with the firmware: module scope holds constants only.";
 const ONLY_SRC = "src imports nothing but src, and types from hal/socket.";
 
+/**
+ * What a folder of src may import.
+ *
+ * @param toRoot from the folder to the project's, as in a regular expression
+ * @param own what of src it may import, as the rest of a regular expression
+ */
+const onlySrc = (toRoot, own) => [
+  "error",
+  {
+    patterns: [
+      { regex: `^(?!${toRoot}hal/)(?!${own})`, message: ONLY_SRC },
+      { regex: `^${toRoot}hal/(?!socket\\.js$)`, message: ONLY_SRC },
+      { regex: `^${toRoot}hal/socket\\.js$`, allowTypeImports: true, message: "hal/socket has types only." },
+    ],
+  },
+];
+
 /** ESLint's selectors have no "outside functions", so this one is spelt out. */
 const atModuleLevel = (type) => `${type}:not(:function ${type}):not(PropertyDefinition ${type})`;
 
@@ -113,16 +130,14 @@ export default tseslint.config(
       // Espruino: "default" is taken as soon as it is met, and "let" in a loop is one variable for all rounds.
       "default-case-last": "error",
       "no-loop-func": "error",
-      "@typescript-eslint/no-restricted-imports": [
-        "error",
-        {
-          patterns: [
-            { regex: "^[^.]", message: ONLY_SRC },
-            { regex: "^\\.\\./(?!hal/socket\\.js$)", message: ONLY_SRC },
-            { regex: "^\\.\\./hal/socket\\.js$", allowTypeImports: true, message: "hal/socket has types only." },
-          ],
-        },
-      ],
+      "@typescript-eslint/no-restricted-imports": onlySrc("\\.\\./", "\\./[^/]+$"),
+    },
+  },
+  {
+    // They know the client; the client does not know them.
+    files: ["src/optional/*.ts"],
+    rules: {
+      "@typescript-eslint/no-restricted-imports": onlySrc("\\.\\./\\.\\./", "(\\.\\./|\\./)[^./][^/]*$"),
     },
   },
   {

@@ -6,7 +6,7 @@
  * Knows the shapes of values, not what they are for.
  */
 import type { Text } from "../hal/socket.js";
-import { ILL_FORMED } from "./errors.js";
+import { ILL_FORMED, ILL_FORMED_PAYLOAD, TOO_LONG } from "./errors.js";
 import { MAX_FIELD_LENGTH } from "./wire.js";
 
 /** True for null and undefined. */
@@ -96,4 +96,13 @@ export function asCallback<T>(name: string, value: T | null | undefined): T | un
   if (isNil(value)) return undefined;
   if (typeof value === "function") return value;
   throw wrong(name, "a function", value);
+}
+
+/** What an operation comes to: true when it was queued, false when there is no room, or the error that its text is. */
+export function isQueued(result: number): boolean {
+  if (result >= 0) return true;
+  if (result === ILL_FORMED) throw illFormed("topic");
+  if (result === ILL_FORMED_PAYLOAD) throw illFormed("payload");
+  if (result === TOO_LONG) throw new RangeError("topic must be at most 65535 bytes long");
+  return false;
 }

@@ -14,8 +14,8 @@ import {
   asString,
   checkField,
   checkText,
-  illFormed,
   isNil,
+  isQueued,
   show,
   wrong,
 } from "./arguments.js";
@@ -44,9 +44,6 @@ import {
   CONN_FAIL_SERVER_NOT_FOUND,
   CONN_FAIL_TIMEOUT_RECEIVING,
   CONN_FAIL_TIMEOUT_SENDING,
-  ILL_FORMED,
-  ILL_FORMED_PAYLOAD,
-  TOO_LONG,
 } from "./errors.js";
 import { isTopicFilter, isTopicName } from "./topic.js";
 
@@ -449,15 +446,6 @@ export class Client {
 function asFilter(filter: string): string {
   if (!isTopicFilter(filter)) throw wrong("topic", "a valid topic filter", filter);
   return filter;
-}
-
-/** What a call of publish, subscribe or unsubscribe comes to. */
-function isQueued(result: number): boolean {
-  if (result >= 0) return true;
-  if (result === ILL_FORMED) throw illFormed("topic");
-  if (result === ILL_FORMED_PAYLOAD) throw illFormed("payload");
-  if (result === TOO_LONG) throw new RangeError("topic must be at most 65535 bytes long");
-  return false;
 }
 
 /** The last argument of `mqtt.Client` as options. */

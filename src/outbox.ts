@@ -45,6 +45,8 @@ export interface OutboxWatcher {
    * @param outcome why; undefined: with the connection
    */
   onRemoved(index: number, outcome?: "expired" | "dropped"): void;
+  /** True when it cannot keep one more that was removed: for who removes one when he likes. */
+  isFull(): boolean;
 }
 
 /** Holds what was accepted and not finished. Every size is fixed at construction. */

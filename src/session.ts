@@ -252,6 +252,11 @@ export class Session implements DecoderHandler {
     return this._phase === UP;
   }
 
+  /** True when messages are accepted. */
+  accepts(): boolean {
+    return this._phase === UP || (this.queueOffline && this._phase < UP);
+  }
+
   /** The network connection is up: CONNECT is to be sent. */
   connect(nowMs: number): void {
     this._phase = SENDING_CONNECT;
@@ -642,8 +647,7 @@ export class Session implements DecoderHandler {
    */
   private _add(ack: number, kind: number, subject: string | Subscriptions, payload: string | Uint8Array): number {
     const outbox = this.outbox;
-    if (this._phase !== UP && !(this.queueOffline && this._phase < UP && typeof subject === "string")) return NO_ROOM;
-    if (outbox.isFull()) return NO_ROOM;
+    if (!(typeof subject === "string" ? this.accepts() : this.isUp()) || outbox.isFull()) return NO_ROOM;
     let packetId = 0;
     if (ack !== 0) {
       packetId = outbox.nextPacketId();

@@ -1,0 +1,209 @@
+/**
+ * What becomes of messages that wait too long, or that are in the way of newer ones.
+ *
+ *     const client = withQueuePolicy(mqtt.Client("sensor", 60, null, null, 0, { queueOffline: true }),
+ *       { dropPolicy: "drop-oldest", maxAgeMs: 60000 });
+ *     if (client.publish("/t", "1", 1)) client.expire(5000);
+ *
+ * Takes away only what has not begun to leave: a message once sent is the broker's, too, and has to be completed.
+ */
+import type { Hal, Timer } from "../../hal/socket.js";
+import { asInteger, isNil, wrong } from "../arguments.js";
+import type { DoneCallback, QoS } from "../callbacks.js";
+import type { Client, Data, Flag } from "../client.js";
+import { headerLength } from "../encoder.js";
+import type { Outbox } from "../outbox.js";
+import { DONE, ENTRY, EXPIRES, ID_SHIFT, LENGTH, SENT, SENT_AT_MS, STREAMED } from "../outbox.js";
+import { Link } from "./link.js";
+
+const MAX_MS = 1073741824;
+
+export interface QueuePolicy {
+  /**
+   * What happens when `publish` finds the queue full. `"refuse"`, the default: it answers false. `"drop-oldest"`:
+   * messages at QoS 0 that wait for the network make room, the oldest first; false is the answer only when that is not
+   * enough, and then nothing is dropped.
+   */
+  dropPolicy?: "refuse" | "drop-oldest";
+  /** Age at which a message that has not begun to leave is removed, in ms, 1..2^30. Not given: it has all the time. */
+  maxAgeMs?: number | null;
+}
+
+/** What `withQueuePolicy` adds. */
+export interface Expiring {
+  /**
+   * Sets the age limit of the operation that was accepted last: call it directly behind a `publish` that answered true.
+   * Has no effect once the message has begun to leave.
+   *
+   * @param afterMs 1..2^30, from now
+   */
+  expire(afterMs: number): void;
+}
+
+class QueueLink extends Link {
+  private readonly _hal: Hal;
+  private readonly _outbox: Outbox;
+  private readonly _timer: Timer;
+  private _isArmed = false;
+  private _armedMs = 0;
+
+  constructor(client: Client) {
+    super(client);
+    this._hal = client.hal;
+    this._outbox = this.connection.session.outbox;
+    this._timer = this._hal.createTimer(() => {
+      this._isArmed = false;
+      this._expire();
+      this.connection.afterCall();
+    });
+  }
+
+  /** What became too old while there was no session is not to be sent on the new one. */
+  override onConnect(sessionPresent: boolean): void {
+    this._expire();
+    super.onConnect(sessionPresent);
+  }
+
+  setAge(afterMs: number): void {
+    const outbox = this._outbox;
+    if (outbox.operations === 0 || !this._isWaiting(outbox.operations - 1)) return;
+    const entry = outbox.entry(outbox.operations - 1);
+    const nowMs = this._hal.now();
+    outbox.table[entry] |= EXPIRES;
+    outbox.table[entry + SENT_AT_MS] = nowMs + afterMs;
+    this._arm(nowMs, nowMs + afterMs);
+  }
+
+  /** True when a message of `length` bytes finds room once everything is dropped that may be. */
+  canFit(length: number): boolean {
+    const outbox = this._outbox;
+    let places = outbox.table.length / ENTRY - outbox.atOnce - 1;
+    let room = outbox.arena.length - length;
+    for (let i = 0; i < outbox.operations; i++) {
+      if (this._mayDrop(i)) continue;
+      places--;
+      room -= outbox.table[outbox.entry(i) + LENGTH];
+    }
+    return places >= 0 && room >= 0;
+  }
+
+  /** Drops the oldest message at QoS 0 that waits. False when there is none, or nobody could be told. */
+  dropOldest(): boolean {
+    const outbox = this._outbox;
+    if (outbox.watcher !== undefined && outbox.watcher.isFull()) return false;
+    for (let i = outbox.passed; i < outbox.operations; i++) {
+      if (!this._mayDrop(i)) continue;
+      this._remove(i, "dropped");
+      return true;
+    }
+    return false;
+  }
+
+  private _mayDrop(index: number): boolean {
+    const state = this._outbox.table[this._outbox.entry(index)];
+    return state >> ID_SHIFT === 0 && (state & STREAMED) === 0 && this._isWaiting(index);
+  }
+
+  /** True when the entry has not begun to leave, on this connection or an earlier one. */
+  private _isWaiting(index: number): boolean {
+    const outbox = this._outbox;
+    if (index < outbox.passed || (index === outbox.passed && outbox.partial > 0)) return false;
+    return (outbox.table[outbox.entry(index)] & (SENT | DONE)) === 0;
+  }
+
+  /** Removes what is too old, and sets the timer for what will be. */
+  private _expire(): void {
+    const outbox = this._outbox;
+    const nowMs = this._hal.now();
+    for (let i = outbox.passed; i < outbox.operations; i++) {
+      const entry = outbox.entry(i);
+      if ((outbox.table[entry] & EXPIRES) === 0 || !this._isWaiting(i)) continue;
+      const dueMs = outbox.table[entry + SENT_AT_MS];
+      if (((dueMs - nowMs) | 0) > 0) this._arm(nowMs, dueMs);
+      else this._remove(i--, "expired");
+    }
+  }
+
+  private _remove(index: number, outcome: "expired" | "dropped"): void {
+    const outbox = this._outbox;
+    outbox.shrink(outbox.entry(index), 0);
+    for (let i = index; i < outbox.operations - 1; i++) {
+      const from = outbox.entry(i + 1);
+      outbox.table.copyWithin(outbox.entry(i), from, from + ENTRY);
+    }
+    outbox.operations--;
+    if (outbox.watcher !== undefined) outbox.watcher.onRemoved(index, outcome);
+    outbox.passDone();
+    outbox.lookDone();
+  }
+
+  private _arm(nowMs: number, dueMs: number): void {
+    if (this._isArmed && ((this._armedMs - dueMs) | 0) <= 0) return;
+    this._isArmed = true;
+    this._armedMs = dueMs;
+    const delayMs = (dueMs - nowMs) | 0;
+    this._timer.schedule(delayMs > 0 ? delayMs : 0);
+  }
+}
+
+/**
+ * Gives `client` a policy for messages that wait, and the method `expire`. Once for a client.
+ *
+ * Costs, in memory: a timer; in time: a look at each waiting message when the queue is full or an age is reached.
+ *
+ * @throws TypeError or RangeError that names the option
+ */
+export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy): C & Expiring {
+  const dropPolicy: unknown = policy.dropPolicy;
+  if (dropPolicy !== undefined && dropPolicy !== "refuse" && dropPolicy !== "drop-oldest") {
+    throw wrong("dropPolicy", '"refuse" or "drop-oldest"', dropPolicy);
+  }
+  const maxAgeMs = asInteger("maxAgeMs", policy.maxAgeMs, 0, 1, MAX_MS);
+  const link = new QueueLink(client);
+  const publish = client.publish.bind(client);
+  const session = client.connection.session;
+  const expire = (afterMs: number): void => {
+    if (isNil(afterMs)) throw wrong("afterMs", "milliseconds", afterMs);
+    link.setAge(asInteger("afterMs", afterMs, 0, 1, MAX_MS));
+  };
+  const publishOrDrop = (
+    topic: string | number,
+    payload: Data,
+    qos?: QoS | null,
+    retain?: Flag | null,
+    done?: DoneCallback | null,
+  ): boolean => {
+    let isAccepted = publish(topic, payload, qos, retain, done);
+    const mayDrop = !isAccepted && dropPolicy === "drop-oldest" && session.accepts();
+    if (mayDrop && link.canFit(packetLength(topic, payload, qos))) {
+      while (!isAccepted && link.dropOldest()) isAccepted = publish(topic, payload, qos, retain, done);
+    }
+    if (isAccepted && maxAgeMs > 0) link.setAge(maxAgeMs);
+    return isAccepted;
+  };
+  // Not by assignment: on a board the prototype, which has a `publish`, is frozen.
+  Object.defineProperties(client, {
+    expire: { value: expire },
+    publish: { value: publishOrDrop },
+  });
+  return client as C & Expiring;
+}
+
+/** Bytes of a PUBLISH. */
+function packetLength(topic: string | number, payload: Data, qos: QoS | null | undefined): number {
+  const length = 2 + byteLength(topic) + (qos === 1 || qos === 2 ? 2 : 0) + byteLength(payload);
+  return headerLength(length) + length;
+}
+
+/** Bytes of what an application gives as data; of text in UTF-8. */
+function byteLength(data: Data): number {
+  if (data instanceof Uint8Array || data instanceof ArrayBuffer) return data.byteLength;
+  const string = String(data);
+  let length = 0;
+  for (let i = 0; i < string.length; i++) {
+    // XS on a board counts characters, other engines the halves of a surrogate pair.
+    const code = string.charCodeAt(i);
+    length += code < 0x80 ? 1 : code < 0x800 || (code & 0xfffff800) === 0xd800 ? 2 : code < 0x10000 ? 3 : 4;
+  }
+  return length;
+}

@@ -1,0 +1,290 @@
+/**
+ * Messages that are larger than the transmit buffer: their payload goes from where it is to the network, through one
+ * buffer of some hundred bytes.
+ *
+ *     const client = withStreams(mqtt.Client("camera"), 512);
+ *     client.publishFrom("/picture", source, 1);                 // from what can be read again
+ *
+ *     if (client.beginPublish("/log", 100000, 0, onWritable)) ...  // as it comes, at QoS 0
+ *     taken = client.write(bytes);
+ *
+ * As ECMA-419 does it, the length is given first, and the message ends with its last byte: an `end` could only say what
+ * is known. In the outbox stands what precedes the payload, which is what is sent again; the payload is not kept, so a
+ * message above QoS 0 needs a source that can be read again from its beginning.
+ *
+ * Invariant: one message at a time, until its payload has left, at QoS 1 and 2 until it is acknowledged for the first
+ * time. Between the first and the last of its bytes nothing else leaves, PINGREQ neither: who stops writing for longer
+ * than the keep alive time loses the connection.
+ */
+import type { Hal, Timer } from "../../hal/socket.js";
+import { asCallback, asFlag, asInteger, asQos, isQueued, wrong } from "../arguments.js";
+import type { DoneCallback, QoS } from "../callbacks.js";
+import type { Client, Flag } from "../client.js";
+import { headerLength, writeHeader } from "../encoder.js";
+import { NO_ROOM, TOO_LONG } from "../errors.js";
+import { STREAMED } from "../outbox.js";
+import type { PayloadStream, Session } from "../session.js";
+import { MAX_REMAINING_LENGTH, PUBACK, PUBREC } from "../wire.js";
+import { Link } from "./link.js";
+
+/** `offline`: the source of a message did not give what it had promised. */
+export const END_SOURCE = -14;
+
+/** What a message is read from. */
+export interface Source {
+  /** Bytes of the payload, 1 or more. */
+  readonly byteLength: number;
+  /**
+   * Copies what stands at `offset` of the payload to `bytes[start..end)`: all of it or less, but at least one byte.
+   * Returns how many bytes it copied. What it throws, or 0, ends the connection, since the rest of the message is owed.
+   * It must not call the client.
+   */
+  read(offset: number, bytes: Uint8Array, start: number, end: number): number;
+}
+
+/** There is room for `room` bytes or more to be written. Never called inside a call of the client. */
+export type WritableCallback = (client: Client, room: number) => void;
+
+/** What `withStreams` adds. */
+export interface Streams {
+  /**
+   * Publishes what `source` has; otherwise as `publish`, with its answer and its callback. The source is read while the
+   * message is sent, each time that it is sent, until it is acknowledged. Also false while another message is streamed.
+   * It is not part of a snapshot.
+   */
+  publishFrom(
+    topic: string | number,
+    source: Source,
+    qos?: QoS | null,
+    retain?: Flag | null,
+    done?: DoneCallback | null,
+  ): boolean;
+  /**
+   * Begins a message at QoS 0 of `byteLength` bytes, 1 or more, which `write` will bring. Returns as `publish`; also
+   * false while another message is streamed. It ends with the connection.
+   *
+   * @param onWritable called when `write` has taken less than it was given, and can take more
+   */
+  beginPublish(
+    topic: string | number,
+    byteLength: number,
+    retain?: Flag | null,
+    onWritable?: WritableCallback | null,
+  ): boolean;
+  /**
+   * The next bytes of the message that was begun, `bytes[start..end)`; read during the call only. Returns how many were
+   * taken: less than all when the network is slow, or -1 when the connection was lost, and the message with it.
+   *
+   * @throws Error when no message was begun or all of it was written; RangeError for more bytes than are still to come
+   */
+  write(bytes: Uint8Array, start?: number, end?: number): number;
+}
+
+/** Nothing was begun, or all was written; something is to be written; what was to be written is lost. */
+const CLOSED = 0;
+const OPEN = 1;
+const LOST = 2;
+
+class StreamLink extends Link implements PayloadStream {
+  readonly bytes: Uint8Array;
+  start = 0;
+  onWritable: WritableCallback | undefined = undefined;
+  /** Of what `write` is to bring. */
+  state = CLOSED;
+  private readonly _client: Client;
+  private readonly _hal: Hal;
+  private readonly _session: Session;
+  private readonly _timer: Timer;
+  private _end = 0;
+  private _source: Source | undefined = undefined;
+  private _total = 0;
+  /** Bytes of the payload that were written or read, and that were sent. */
+  private _taken = 0;
+  private _sent = 0;
+  private _wantsRoom = false;
+
+  constructor(client: Client, pieceCapacity: number) {
+    super(client);
+    this.bytes = new Uint8Array(pieceCapacity);
+    this._client = client;
+    this._hal = client.hal;
+    this._session = this.connection.session;
+    this._session.stream = this;
+    this._timer = this._hal.createTimer(() => {
+      this._tellRoom();
+    });
+  }
+
+  /** Queues what precedes the payload. Returns 0 or, having queued nothing, a negative code of `errors.ts`. */
+  begin(topic: string, total: number, flags: number, source: Source | undefined): number {
+    const session = this._session;
+    const outbox = session.outbox;
+    if (!session.isUp() || outbox.isFull() || this._isBusy()) return NO_ROOM;
+    const ack = flags < 2 ? 0 : flags < 4 ? PUBACK : PUBREC;
+    const packetId = ack === 0 ? 0 : outbox.nextPacketId();
+    if (ack !== 0 && packetId === 0) return NO_ROOM;
+    const arena = outbox.arena;
+    let end;
+    do {
+      // One byte behind it stands for the payload, and three for a length that needs them.
+      end = session.encoder.publish(arena, outbox.tail, arena.length - 4, flags, packetId, topic, "");
+    } while (end === NO_ROOM && outbox.compact());
+    if (end < 0) return end;
+    const start = outbox.tail;
+    let body = start + 1;
+    while (arena[body++] > 127);
+    const length = end - body + total;
+    if (length > MAX_REMAINING_LENGTH) return TOO_LONG;
+    const moved = start + headerLength(length);
+    arena.copyWithin(moved, body, end);
+    writeHeader(arena, start, arena[start], length);
+    outbox.add(moved + end - body + 1, ack | STREAMED, packetId);
+    this._source = source;
+    this._total = total;
+    this.state = source === undefined ? OPEN : CLOSED;
+    this._restart();
+    this.connection.afterCall();
+    return 0;
+  }
+
+  write(bytes: Uint8Array, start: number, end: number): number {
+    if (this.state === LOST) return -1;
+    if (this.state === CLOSED) throw new Error("write must follow beginPublish, and end with its last byte");
+    if (end - start > this._total - this._taken) {
+      const left = String(this._total - this._taken);
+      throw new RangeError("bytes must be at most the " + left + " to come, not " + String(end - start));
+    }
+    let at = start;
+    while (at < end) {
+      const room = this.bytes.length - this._end;
+      const count = end - at < room ? end - at : room;
+      if (count === 0) break;
+      for (let i = 0; i < count; i++) this.bytes[this._end + i] = bytes[at + i];
+      this._end += count;
+      this._taken += count;
+      at += count;
+      if (this._taken === this._total) this.state = CLOSED;
+      this.connection.afterCall();
+      // Its call may have found that the connection is lost.
+      if (this._isLost()) return -1;
+    }
+    if (at < end) this._wantsRoom = true;
+    return at - start;
+  }
+
+  pending(room: number): number {
+    if (this.start === this._end) this._fill();
+    const count = this._end - this.start;
+    return count < room ? count : room;
+  }
+
+  sent(count: number, nowMs: number): void {
+    this.start += count;
+    this._sent += count;
+    if (this.start < this._end) return;
+    this.start = this._end = 0;
+    if (this._sent === this._total) this._session.outbox.sent(1, nowMs);
+    else if (this._wantsRoom) this._timer.schedule(0);
+  }
+
+  override onConnect(sessionPresent: boolean): void {
+    this._restart();
+    super.onConnect(sessionPresent);
+  }
+
+  override onOffline(reason: number): void {
+    if (this.state === OPEN) this.state = LOST;
+    this._restart();
+    super.onOffline(reason);
+  }
+
+  private _isLost(): boolean {
+    return this.state === LOST;
+  }
+
+  /** The payload begins anew. */
+  private _restart(): void {
+    this.start = this._end = this._taken = this._sent = 0;
+    this._wantsRoom = false;
+  }
+
+  /** True while a message is not sent whole. */
+  private _isBusy(): boolean {
+    const outbox = this._session.outbox;
+    for (let i = 0; i < outbox.operations; i++) {
+      if ((outbox.table[outbox.entry(i)] & STREAMED) !== 0) return true;
+    }
+    return false;
+  }
+
+  /** Reads the next piece from the source, if there is one. */
+  private _fill(): void {
+    const source = this._source;
+    if (source === undefined) return;
+    const left = this._total - this._taken;
+    let count = 0;
+    try {
+      count = source.read(this._taken, this.bytes, 0, left < this.bytes.length ? left : this.bytes.length);
+    } catch (error) {
+      this._hal.uncaught(error);
+    }
+    if (count > 0 && count <= this.bytes.length && count <= left) {
+      this._end = count;
+      this._taken += count;
+    } else {
+      this._session.end(END_SOURCE);
+    }
+  }
+
+  private _tellRoom(): void {
+    const callback = this.onWritable;
+    if (!this._wantsRoom || callback === undefined || this.state !== OPEN) return;
+    this._wantsRoom = false;
+    try {
+      callback(this._client, this.bytes.length - this._end);
+    } catch (error) {
+      this._hal.uncaught(error);
+    }
+  }
+}
+
+/**
+ * Gives `client` the methods `publishFrom`, `beginPublish` and `write`. Once for a client.
+ *
+ * @param pieceCapacity bytes of the buffer for payloads, 1..65536; 512 by default. It is the most that one write to the
+ *   network takes
+ */
+export function withStreams<C extends Client>(client: C, pieceCapacity?: number | null): C & Streams {
+  const link = new StreamLink(client, asInteger("pieceCapacity", pieceCapacity, 512, 1, 65536));
+  const streams: Streams = {
+    publishFrom(topic, source, qos, retain, done) {
+      const name = client.topicName(topic);
+      if ((source as unknown) === null || typeof source !== "object" || typeof source.read !== "function") {
+        throw wrong("source", "an object with byteLength and read", source);
+      }
+      if ((source.byteLength as unknown) === undefined) throw wrong("source.byteLength", "bytes", undefined);
+      const total = asInteger("source.byteLength", source.byteLength, 0, 1, MAX_REMAINING_LENGTH);
+      const flags = (asQos("qos", qos) << 1) | (asFlag("retain", retain, false) ? 1 : 0);
+      const callback = asCallback("callback", done);
+      if (!isQueued(link.begin(name, total, flags, source))) return false;
+      if (callback !== undefined) client.on("puback", callback);
+      return true;
+    },
+    beginPublish(topic, byteLength, retain, onWritable) {
+      const name = client.topicName(topic);
+      if ((byteLength as unknown) === undefined) throw wrong("byteLength", "bytes", undefined);
+      const total = asInteger("byteLength", byteLength, 0, 1, MAX_REMAINING_LENGTH);
+      const flags = asFlag("retain", retain, false) ? 1 : 0;
+      const callback = asCallback("onWritable", onWritable);
+      if (!isQueued(link.begin(name, total, flags, undefined))) return false;
+      link.onWritable = callback;
+      return true;
+    },
+    write(bytes, start, end) {
+      if (!(bytes instanceof Uint8Array)) throw wrong("bytes", "a Uint8Array", bytes);
+      const last = asInteger("end", end, bytes.length, 0, bytes.length);
+      return link.write(bytes, asInteger("start", start, 0, 0, last), last);
+    },
+  };
+  return Object.assign(client, streams);
+}
