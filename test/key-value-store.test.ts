@@ -31,7 +31,8 @@ describe("the store in a key-value storage", () => {
     store.write(bytesOf(5), 0, 5);
     store.write(bytesOf(9), 2, 6);
     store.clear();
-    expect(calls).toEqual(["write session 5", "write session 4", "delete session"]);
+    store.write(bytesOf(9), 3, 3);
+    expect(calls).toEqual(["write session 5", "write session 4", "delete session", "delete session"]);
   });
 
   it("throws what the platform says when there is no room, and keeps the old value", () => {

@@ -38,6 +38,9 @@ export class Nvs implements KeyValueModule {
   }
 }
 
+/** Bytes that NOR flash writes at a time. */
+const PAGE_LENGTH = 256;
+
 /** NOR flash by way of modules/files/flash. */
 export class NorFlash implements Flash {
   readonly blockSize = 4096;
@@ -64,11 +67,12 @@ export class NorFlash implements Flash {
     this.erasures[block]++;
     const area = this.bytes.subarray(block * this.blockSize, (block + 1) * this.blockSize);
     this.#step(() => {
-      // Erasing writes zeros first. It may have been about anywhere.
-      const untouched = this.#random.below(3) === 0 ? this.#random.below(area.length) : 0;
+      // Erasing writes zeros first. It may have come to anything, and only here or there.
+      const from = this.#random.pick([0, this.#random.below(32)]);
+      const to = this.#random.pick([from + 1 + this.#random.below(16), area.length]);
       const isWritingZeros = this.#random.below(2) === 0;
       const pick = this.#random.pick([0, 0x55, 0xff, -1]);
-      for (let at = untouched; at < area.length; at++) {
+      for (let at = from; at < to; at++) {
         const some = pick < 0 ? this.#random.below(256) : pick;
         area[at] = isWritingZeros ? area[at] & some : area[at] | some;
       }
@@ -88,7 +92,13 @@ export class NorFlash implements Flash {
       const place = offset + at;
       const value = bytes[at];
       if ((this.bytes[place] & value) !== value) throw new Error(`byte ${place} was not erased`);
-      this.#step(() => (this.bytes[place] &= value | this.#random.below(256)));
+      this.#step(() => {
+        // The bytes of a page are written together, in no order.
+        const end = Math.min(byteLength, at + PAGE_LENGTH - (place % PAGE_LENGTH));
+        for (let other = at; other < end; other++) {
+          this.bytes[offset + other] &= bytes[other] | this.#random.pick([0, 0xff, this.#random.below(256)]);
+        }
+      });
       this.bytes[place] = value;
     }
   }
