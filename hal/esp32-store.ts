@@ -10,6 +10,10 @@
  *   126 entries are used up. Blocks stand 100,000 erasures as a rule: with five in turn, that is 1.8 million values of
  *   1 KB. Clearing takes no entry.
  *
+ * The SDK's mcpack (8.2.3) finds several manifests for `embedded:storage/key-value` and stops. An application from npm
+ * names the one it means, in its package.json: "moddable": {"manifest": {"include":
+ * ["$(MODDABLE)/modules/io/storage/esp32/manifest.json"]}}.
+ *
  * The SDK (8.2.3) has no module for the RTC memory of an ESP32, which would do without wear.
  */
 import KeyValue from "embedded:storage/key-value";
