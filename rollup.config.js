@@ -1,7 +1,8 @@
 /** Makes dist: ES modules for Node; minified, a file for any board, and one for each board of the Moddable SDK. */
 import { rmSync } from "node:fs";
 import { resolve } from "node:path";
-import { boardPackage, boards, entries, external, minified, nodeTarget, root, typescript } from "./rollup.shared.js";
+import { boardPackage, boardStore, boards, entries, external, minified } from "./rollup.shared.js";
+import { nodeTarget, root, stores, typescript } from "./rollup.shared.js";
 
 rmSync(resolve(root, "dist"), { recursive: true, force: true });
 
@@ -18,4 +19,5 @@ export default [
   },
   file("board", minified(entries.client)),
   ...Object.keys(boards).map((board) => file(board, boardPackage(board))),
+  ...Object.keys(stores).map((board) => file(`store-${board}`, boardStore(board))),
 ];

@@ -2,7 +2,7 @@
 import type { InputOptions, OutputOptions } from "rollup";
 
 export const root: string;
-export const entries: Record<"index" | "core" | "client" | "hal/node" | "hal/mock", string>;
+export const entries: Record<"index" | "core" | "client" | "store" | "hal/node" | "hal/mock", string>;
 export const boards: Record<string, string>;
 export const nodeTarget: number;
 export function bundled(

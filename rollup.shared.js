@@ -15,15 +15,19 @@ export const entries = {
   index: "src/index.ts",
   core: "src/core.ts",
   client: "src/face.ts",
+  store: "hal/node-store.ts",
   "hal/node": "hal/node.ts",
   "hal/mock": "hal/mock.ts",
 };
 
 /** Modules of platforms stay imports: Node's, and those of the Moddable SDK that hal/ uses. */
-export const external = /^(?:node:|embedded:|net$|time$|timer$|text\/)/;
+export const external = /^(?:node:|embedded:|flash$|net$|time$|timer$|text\/)/;
 
 /** Boards of the Moddable SDK, and their HAL. */
 export const boards = { esp32: "hal/esp32.ts", esp8266: "hal/esp8266.ts" };
+
+/** ... and their store. */
+export const stores = { esp32: "hal/esp32-store.ts", esp8266: "hal/esp8266-store.ts" };
 
 function compilerOptions(target) {
   const path = resolve(root, "tsconfig.json");
@@ -136,9 +140,19 @@ export function minified(input, aliases = {}, target = boardTarget) {
   return { ...options, output: { ...output, plugins: [minify(target === boardTarget)] } };
 }
 
-/** "mcu-mqtt" for a board of the Moddable SDK, as one file. Not closed: it calls the SDK's members by their names. */
+/** A file for a board of the Moddable SDK. Not closed: it calls the SDK's members by their names. */
+function boardFile(input, aliases) {
+  const { output, ...options } = bundled(input, aliases, boardTarget);
+  return { ...options, output: { ...output, plugins: [minify(false)] } };
+}
+
+/** "mcu-mqtt" for a board of the Moddable SDK, as one file. */
 export function boardPackage(board) {
   const aliases = { "mcu-mqtt/src/index": entries.index, "mcu-mqtt/hal": boards[board] };
-  const { output, ...options } = bundled("moddable/mcu-mqtt.ts", aliases, boardTarget);
-  return { ...options, output: { ...output, plugins: [minify(false)] } };
+  return boardFile("moddable/mcu-mqtt.ts", aliases);
+}
+
+/** "mcu-mqtt/store" for a board of the Moddable SDK, as one file. */
+export function boardStore(board) {
+  return boardFile(stores[board], {});
 }

@@ -10,6 +10,8 @@
 
 import type { Capacities, Hal, Socket, SocketFailure, SocketHandler, Text, Timer } from "./socket.js";
 
+export { MockStore, PowerCut } from "./mock-store.js";
+
 /** Settings of {@link MockHal}. */
 export interface MockHalOptions {
   /** What `now()` says at the start, ms, cut to 32 bits as on a board. Default: 0. Just before it wraps: 0x7fffff00. */

@@ -19,10 +19,14 @@ const ENTRIES = ["mcu-mqtt", "mcu-mqtt/client", "mcu-mqtt/hal/ecma419"];
 const TLS = "$(MODDABLE)/examples/io/tcp/tlssocket/manifest.json";
 const BASE = "$(MODDABLE)/examples/manifest_base.json";
 const IO = "$(MODDABLE)/modules/io/manifest.json";
+const FLASH = "$(MODDABLE)/modules/files/flash/manifest.json";
+const STORAGE = "$(MODDABLE)/modules/io/storage/manifest.json";
 /** Modules of the SDK that are used here, and the manifest of the SDK that brings each. */
 const SDK: Record<string, string> = {
   "embedded:io/socket/tcp": IO,
   "embedded:io/socket/tcp/tls": TLS,
+  "embedded:storage/key-value": STORAGE,
+  "flash": FLASH,
   "net": IO,
   "time": IO,
   "timer": IO,
@@ -184,6 +188,35 @@ const FORBIDDEN = [
   "StaticBlock", "TaggedTemplateExpression", "YieldExpression",
 ];
 
+/** What holds of every module that is preloaded. */
+function testModules(firmware: Firmware): void {
+  const names = [...firmware.modules.keys()];
+
+  it.each(names)("%s stays within the language and the globals of the smallest engine", (name) => {
+    const module = parsed(firmware.modules.get(name)!);
+    const found: string[] = [];
+    walk(module, (node) => {
+      if (FORBIDDEN.includes(node.type) || node["static"] === true || node["async"] === true) found.push(node.type);
+      if (node["generator"] === true) found.push("generator");
+    });
+    expect(found).toEqual([]);
+    expect(globals(module).filter((global) => !GLOBALS.includes(global))).toEqual([]);
+  });
+
+  it.each(names)("%s keeps nothing at module level that changes", (name) => {
+    const found: string[] = [];
+    walk(
+      parsed(firmware.modules.get(name)!),
+      (node) => {
+        if (node.type === "VariableDeclaration" && node["kind"] !== "const") found.push(node["kind"] as string);
+        if (node.type === "NewExpression" || node.type === "AssignmentExpression") found.push(node.type);
+      },
+      false,
+    );
+    expect(found).toEqual([]);
+  });
+}
+
 describe.each(PLATFORMS)("the root manifest on %s", (platform) => {
   const firmware = new Firmware("manifest.json", platform);
   const names = [...firmware.modules.keys()];
@@ -221,29 +254,7 @@ describe.each(PLATFORMS)("the root manifest on %s", (platform) => {
     expect(firmware.warnings).toEqual(platform === "lin" ? [expect.stringContaining("esp32")] : []);
   });
 
-  it.each(names)("%s stays within the language and the globals of the smallest engine", (name) => {
-    const module = parsed(firmware.modules.get(name)!);
-    const found: string[] = [];
-    walk(module, (node) => {
-      if (FORBIDDEN.includes(node.type) || node["static"] === true || node["async"] === true) found.push(node.type);
-      if (node["generator"] === true) found.push("generator");
-    });
-    expect(found).toEqual([]);
-    expect(globals(module).filter((global) => !GLOBALS.includes(global))).toEqual([]);
-  });
-
-  it.each(names)("%s keeps nothing at module level that changes", (name) => {
-    const found: string[] = [];
-    walk(
-      parsed(firmware.modules.get(name)!),
-      (node) => {
-        if (node.type === "VariableDeclaration" && node["kind"] !== "const") found.push(node["kind"] as string);
-        if (node.type === "NewExpression" || node.type === "AssignmentExpression") found.push(node.type);
-      },
-      false,
-    );
-    expect(found).toEqual([]);
-  });
+  testModules(firmware);
 });
 
 describe("the root manifest", () => {
@@ -272,6 +283,39 @@ describe("the manifest for TLS on an ESP8266", () => {
     expect(firmware.included).toContain(TLS);
     const { platforms } = JSON.parse(readFileSync(join(ROOT, "manifest_esp8266_tls.json"), "utf8")) as Part;
     expect(platforms).toEqual({ "esp": {}, "...": { error: expect.any(String) } });
+  });
+});
+
+describe("the manifest for stores", () => {
+  it.each(PLATFORMS)("brings nothing of the client: the root manifest on %s has no store", (platform) => {
+    const names = [...new Firmware("manifest.json", platform).modules.keys()];
+    expect(names.filter((name) => name.includes("store"))).toEqual([]);
+  });
+
+  it("is refused where the SDK has no storage that keeps the old value", () => {
+    const manifest = JSON.parse(readFileSync(join(ROOT, "manifest_store.json"), "utf8")) as Part;
+    expect(Object.keys(manifest)).toEqual(["platforms"]);
+    expect(Object.keys(manifest.platforms!)).toEqual(["esp", "esp32", "..."]);
+    expect(manifest.platforms!["..."]).toEqual({ error: expect.any(String) });
+  });
+
+  describe.each([["esp", FLASH], ["esp32", STORAGE]])("on %s", (platform, sdk) => {
+    const firmware = new Firmware("manifest_store.json", platform);
+    const names = [...firmware.modules.keys()];
+
+    it("lists what mcu-mqtt/store imports, and the SDK's module for it", () => {
+      expect([...firmware.modules.values()].filter((path) => !existsSync(path))).toEqual([]);
+      expect([...firmware.reached(["mcu-mqtt/store"])].sort()).toEqual([...names].sort());
+      const imported = names.flatMap((name) => firmware.imports(name)).filter((name) => !firmware.modules.has(name));
+      expect(imported.map((name) => SDK[name])).toEqual([sdk]);
+      expect(firmware.included).toEqual([sdk]);
+    });
+
+    it("preloads everything, by exact names", () => {
+      expect([...firmware.preload].sort()).toEqual([...names].sort());
+    });
+
+    testModules(firmware);
   });
 });
 

@@ -113,6 +113,8 @@ describe("the packed package", () => {
       "./core",
       "./client",
       "./esp8266",
+      "./store",
+      "./esp8266/store",
       "./hal",
       "./hal/node",
       "./hal/mock",
@@ -136,7 +138,7 @@ describe("from JavaScript", () => {
   it("imports every entry point", () => {
     const printed = runModule(
       `const shape = {};
-      for (const name of ["", "/core", "/client", "/hal/node", "/hal/mock"]) {
+      for (const name of ["", "/core", "/client", "/store", "/hal/node", "/hal/mock"]) {
         const module = await import("mcu-mqtt" + name);
         shape[name] = Object.fromEntries(Object.keys(module).map((key) => [key, typeof module[key]]));
       }
@@ -150,6 +152,7 @@ describe("from JavaScript", () => {
     expect(shape["mqtt"]).toEqual({ Client: "function", CONNACK_ACCEPTED: 0 });
     expect(shape["/client"]).toMatchObject({ createMqtt: "function" });
     expect(shape["/hal/node"]).toMatchObject({ default: "object" });
+    expect(shape["/store"]).toEqual({ openStore: "function" });
     expect(Object.keys(shape["/core"] ?? {})).not.toEqual([]);
     expect(Object.keys(shape["/hal/mock"] ?? {})).not.toEqual([]);
   }, RUN_MS);
@@ -186,6 +189,9 @@ describe("from TypeScript", () => {
     import { MQTT_3_1_1, createMqtt } from "mcu-mqtt/client";
     import type { Hal } from "mcu-mqtt/client";
     import * as mock from "mcu-mqtt/hal/mock";
+    import { openStore } from "mcu-mqtt/store";
+    import type { Store } from "mcu-mqtt/store";
+    import * as esp8266 from "mcu-mqtt/esp8266/store";
 
     export const accepted: number = mqtt.CONNACK_ACCEPTED;
     export const m = mqtt.Client("typed", 60);
@@ -202,6 +208,7 @@ describe("from TypeScript", () => {
       return [client, text, data];
     });
     export const port = (hal: Hal) => createMqtt(hal, MQTT_3_1_1).Client("ported");
+    export const stores: Store[] = [openStore("storage"), esp8266.openStore("storage"), new mock.MockStore()];
     export type Core = typeof core;
     export type Mock = typeof mock;
 
@@ -361,11 +368,27 @@ describe("the files for the boards of the Moddable SDK", () => {
     expect(imported.sort()).toEqual(modules);
   });
 
+  it.each([["esp32", "embedded:storage/key-value"], ["esp8266", "flash"]])(
+    "%s has a store on one module of the SDK, whose members keep their names",
+    (board, sdk) => {
+      const packed = readFileSync(join(installed, "dist", `store-${board}.js`), "utf8");
+      const module = parse(packed, { ecmaVersion: 2020, sourceType: "module" }).body;
+      expect(module.flatMap((each) => (each.type === "ImportDeclaration" ? [each.source.value] : []))).toEqual([sdk]);
+      expect(packed.match(/\b_\w{3,}/g)).toBeNull();
+      const members = board === "esp32" ? ["open", "delete", "format", "path"] : ["byteLength", "blockSize", "erase"];
+      for (const name of ["openStore", "read", "write", "clear", ...members]) {
+        expect(packed).toMatch(new RegExp(`\\b${name}\\b`));
+      }
+    },
+  );
+
   it("are what mcpack takes for the package, and preloads", () => {
     const manifest = readJson<Manifest & { moddable: object }>(join(installed, "package.json"));
     expect(manifest.exports["."]).toMatchObject({ moddable: "./dist/esp32.js" });
     expect(manifest.exports["./client"]).toMatchObject({ moddable: "./dist/board.js" });
     expect(manifest.exports["./esp8266"]).toMatchObject({ default: "./dist/esp8266.js" });
+    expect(manifest.exports["./store"]).toMatchObject({ moddable: "./dist/store-esp32.js" });
+    expect(manifest.exports["./esp8266/store"]).toMatchObject({ default: "./dist/store-esp8266.js" });
     expect(manifest.moddable).toEqual({ manifest: { preload: ["mcu-mqtt/*"] } });
   });
 });

@@ -10,3 +10,15 @@ declare module "embedded:network/interface/wifi" {
     readonly address: string | undefined;
   }
 }
+
+declare module "embedded:storage/key-value" {
+  /** Of one path. Only the format "buffer" is used. */
+  interface Storage {
+    /** undefined when there is no such key. */
+    read(key: string): ArrayBuffer | undefined;
+    write(key: string, value: Uint8Array): void;
+    delete(key: string): void;
+  }
+  const KeyValue: { open(options: { path: string; format: "buffer" }): Storage };
+  export default KeyValue;
+}

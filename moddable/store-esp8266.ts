@@ -1,0 +1,2 @@
+/** "mcu-mqtt/store" in firmware for ESP8266. */
+export * from "mcu-mqtt/hal/esp8266-store";
