@@ -147,6 +147,16 @@ class Hostile {
     this.socket.receive(bytes);
   }
 
+  /** The connection breaks, and CONNECT of the next one leaves. */
+  reconnect(): void {
+    this.device.hal.settle();
+    this.socket.reset();
+    expect(this.ends.splice(0)).toEqual([[0, "offline -10"]]);
+    this.client.connect("broker");
+    this.device.hal.settle();
+    this.connect();
+  }
+
   /** The misbehaviour begins now. */
   mark(): void {
     this.beganMs = this.device.hal.now();
@@ -386,6 +396,11 @@ row("TCP: reads nothing more, and sends on", "offline -11", "31/16 keepalive", (
   h.events = range(0, 15).map((count) => `message t=${count}`);
 }, [0, 1, 2, 100]);
 
+row("TCP: reads nothing more, but half of PINGREQ", "offline -11", "31/16 keepalive", (h) => {
+  h.stalled(0);
+  h.device.hal.after(20000, () => h.socket.drain(1));
+});
+
 row("TCP: has a window of one byte", "goes on", "", (h) => {
   h.up({ hal: { room: 1 } });
   h.client.publish("t", letters(100), 1);
@@ -433,6 +448,13 @@ row("TCP: floods the client with messages", "goes on", "", (h) => {
   h.up();
   h.send(...range(1, 1000).map((count) => message("t", String(count), { retain: count % 2 > 0 })));
   h.events = range(1, 1000).map((count) => `message t=${count}`);
+});
+
+row("TCP: floods the client, reads nothing, and closes", "offline -11", "31/16 keepalive", (h) => {
+  h.stalled(0);
+  h.send(...range(1, 500).map(() => MESSAGE));
+  h.socket.end();
+  h.events = Array<string>(15).fill("message t=x");
 });
 
 row("TCP: accepts, and closes at once, for ever, with autoreconnect", "offline -10", "at once", (h) => {
@@ -554,9 +576,14 @@ row("CONNACK: twice in a segment", "offline -26", "at once", (h) => {
 });
 
 row("CONNACK: session present for a clean session", "goes on", "", (h) => {
-  h.reach();
+  h.up();
+  h.send(message("t", "x", { qos: 2, id: 9 }));
+  h.reconnect();
   h.send(connack(0, true));
-  h.events = ["connect present"];
+  // Under an old id: a new message, since the session is a new one.
+  h.send(message("t", "y", { qos: 2, id: 9 }));
+  h.events = ["message t=x", "connect present", "message t=y"];
+  h.answers = ["PUBREC #9"];
 });
 
 row("CONNACK: no session present for a session that is kept", "goes on", "", (h) => {
@@ -565,12 +592,7 @@ row("CONNACK: no session present for a session that is kept", "goes on", "", (h)
   h.client.publish("t", "2", 2);
   h.client.publish("t", "3", 2);
   h.send(ack("PUBREC", 2), message("t", "x", { qos: 2, id: 9 }));
-  h.device.hal.settle();
-  h.socket.reset();
-  expect(h.ends.splice(0)).toEqual([[0, "offline -10"]]);
-  h.client.connect("broker");
-  h.device.hal.settle();
-  h.connect();
+  h.reconnect();
   h.send(connack(0, false));
   // Under an old id: a new message, since the broker says so.
   h.send(message("t", "y", { qos: 2, id: 9 }));
@@ -665,7 +687,10 @@ row("PUBLISH: a topic that is no UTF-8", "offline -25", "at once", (h, topic: st
 row("PUBLISH: a topic longer than the packet", "offline -22", "at once", (h, packet: string) => {
   h.up();
   h.send(packet);
-}, ["30 02 0001", "30 03 ffff 't'", "32 03 0001 't'", "32 04 0001 't' 00", "34 05 0002 't' 0001"]);
+}, [
+  "30 02 0001", "30 03 0005 't'", "30 04 0003 'tt' 'ttt'", "30 03 ffff 't'",
+  "32 03 0001 't'", "32 04 0001 't' 00", "34 05 0002 't' 0001",
+]);
 
 row("PUBLISH: a topic longer than the receive buffer", "goes on", "", (h, length) => {
   h.up();
@@ -902,12 +927,7 @@ row("Acknowledgement: before the packet was sent, or while it is", "goes on", ""
 row("Acknowledgement: for what the last connection sent", "goes on", "", (h, [operate, awaited]) => {
   h.up();
   operate(h);
-  h.device.hal.settle();
-  h.socket.reset();
-  h.ends = [];
-  h.client.connect("broker");
-  h.device.hal.settle();
-  h.connect();
+  h.reconnect();
   h.accept();
   h.send(ACKS[awaited]);
   h.answers = awaited === "PUBREC" ? ["PUBREL #1"] : [];
@@ -1010,6 +1030,11 @@ row("PINGRESP: unasked, and then never", "offline -11", "31/16 keepalive", (h) =
   h.up();
   h.answersPings = false;
   h.send(PINGRESP, PINGRESP);
+});
+
+row("PINGRESP: again and again, while PINGREQ cannot leave", "offline -11", "31/16 keepalive", (h) => {
+  h.stalled(0);
+  h.every(1000, () => h.send(PINGRESP));
 });
 
 row("PINGRESP: a flood", "goes on", "", (h) => {
