@@ -1,4 +1,4 @@
-/** The tables of DESIGN.md: each statement and each row of the contract has its test where the table says. */
+/** The tables of DESIGN.md: each statement and each row has its test, where the table says. */
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -50,4 +50,15 @@ it("Every row of the contract that a test names is in the table", () => {
   const table = rows(CONTRACT).map(([name]) => name);
   const named = [...sources.values()].flatMap(contractRows);
   expect(named.filter((name) => !table.includes(name))).toEqual([]);
+});
+
+it("Each row on a hostile broker is a test, and the other way round, with the same outcome at the same time", () => {
+  const section = /^## Hostile broker$(.*?)^## /ms.exec(DESIGN)![1];
+  const table = section.split("\n")
+    .filter((line) => line.startsWith("| "))
+    .map((line) => line.split("|").slice(1, 4).map((cell) => cell.trim()));
+  const tests = [...sources.get("hostile")!.matchAll(/^row\("([^"]+)", "([^"]+)", "([^"]*)", /gm)];
+  expect(tests.length).toBeGreaterThan(90);
+  expect(table.slice(1)).toEqual(tests.map((match) => match.slice(1)));
+  expect(sources.get("hostile")!.match(/^ *row\b/gm)).toHaveLength(tests.length);
 });

@@ -33,10 +33,12 @@ await testOnXs(
       "test/client/construction.test.ts",
       "test/client/operations.test.ts",
       "test/connection/endings.test.ts",
+      "test/connection/half-open.test.ts",
       "test/connection/schedule.test.ts",
       "test/connection/stream.test.ts",
       "test/connection/upkeep.test.ts",
     ],
+    ["test/hostile.test.ts"],
     ["test/mock.test.ts"],
   ],
   {
