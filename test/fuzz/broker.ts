@@ -26,8 +26,12 @@ export function check(isRight: boolean, what: string): void {
 
 /** What the client has to know of a session beyond one connection. */
 export class Memory {
-  /** Packet ids that the client has sent a PUBLISH with: only those may come again with DUP. */
+  /** Packet ids that messages were accepted with. */
+  readonly accepted = new Set<number>();
+  /** Those that a broker has heard. */
   readonly published = new Set<number>();
+  /** Sockets broke while they were written to: more was sent than a broker has heard. */
+  isLossy = false;
   /** Packet ids for which a broker has sent PUBREC: only for those may PUBREL come. */
   readonly received = new Set<number>();
   /** Received QoS 2 messages whose PUBREL the client has not read; false: it may have. */
@@ -60,16 +64,21 @@ export class Broker implements ServerDecoderHandler {
   /** What was sent to the client is told up to here. */
   told = 0;
   private readonly memory: Memory;
+  /** What may come with DUP: it was sent on an earlier connection. */
+  private readonly repeatable: Set<number>;
   private readonly decoder: ServerDecoder;
   private hasConnect = false;
   /** Packet ids that wait for an acknowledgement -> its type. */
   private readonly open = new Map<number, number>();
   private acks = 0;
+  /** Count of writes that were heard. */
+  private heard = 0;
   private filters = 0;
 
   constructor(socket: MockSocket, memory: Memory) {
     this.socket = socket;
     this.memory = memory;
+    this.repeatable = new Set(memory.isLossy ? memory.accepted : memory.published);
     this.decoder = new ServerDecoder(this, new Uint8Array(4096));
   }
 
@@ -80,6 +89,8 @@ export class Broker implements ServerDecoderHandler {
 
   /** Hears what the client has written since. */
   hear(): void {
+    if (this.socket.writes === this.heard) return;
+    this.heard = this.socket.writes;
     const bytes = this.socket.takeSent();
     const end = this.decoder.push(bytes, 0, bytes.length);
     check(end === bytes.length, `the client wrote what a decoder refuses with ${end}`);
@@ -116,7 +127,7 @@ export class Broker implements ServerDecoderHandler {
     this.operation();
     if (packetId === 0) return;
     const isQos1 = (flags & 6) === 2;
-    check((flags & DUP) === 0 || this.memory.published.has(packetId), `DUP with ${packetId}, which was not sent`);
+    check((flags & DUP) === 0 || this.repeatable.has(packetId), `DUP with ${packetId}, which was not sent before`);
     this.memory.published.add(packetId);
     this.wait(packetId, isQos1 ? PUBACK : PUBREC);
     this.answers.push(ack(isQos1 ? PUBACK : PUBREC, packetId));

@@ -7,8 +7,8 @@ import { createContext, Script } from "node:vm";
 import type { Instrumented } from "./instrument.js";
 
 /** Longest input that is made. */
-const MAX_LENGTH = 400;
-/** Inputs run in one go, and how long that may take: a thousand times what it takes. */
+const MAX_LENGTH = 600;
+/** Inputs run in one go, and how long that may take, which is hundreds of times what it takes. */
 const BATCH = 100;
 const BATCH_MS = 20000;
 /** Bytes that often make a difference. */
@@ -28,12 +28,14 @@ export class Fuzzer {
   /** The inputs that reached something new. */
   readonly kept: Uint8Array[] = [];
   private readonly target: Instrumented;
+  private readonly batchMs: number;
   private readonly seen = new Set<number>();
   private state: number;
 
-  /** @param seed any number but 0 */
-  constructor(target: Instrumented, seed: number) {
+  /** @param seed any number but 0; @param batchMs how long a hundred inputs may take */
+  constructor(target: Instrumented, seed: number, batchMs = BATCH_MS) {
     this.target = target;
+    this.batchMs = batchMs;
     this.state = seed | 0;
   }
 
@@ -43,17 +45,9 @@ export class Fuzzer {
     return this.inBatches(() => rest.shift());
   }
 
-  /** Makes inputs and runs them as long as `goesOn`, which is asked now and then. */
+  /** Makes inputs and runs them as long as `goesOn`, which is asked before each. */
   search(goesOn: () => boolean): Finding | undefined {
-    let left = 0;
-    return this.inBatches(() => {
-      if (left === 0) {
-        if (!goesOn()) return undefined;
-        left = BATCH;
-      }
-      left--;
-      return this.mutated();
-    });
+    return this.inBatches(() => (goesOn() ? this.mutated() : undefined));
   }
 
   /** The fewest and shortest inputs that reach all that `inputs` do. */
@@ -89,7 +83,7 @@ export class Fuzzer {
     const context = createContext({ batch });
     const script = new Script("batch()");
     try {
-      while (script.runInContext(context, { timeout: BATCH_MS }) === true);
+      while (script.runInContext(context, { timeout: this.batchMs }) === true);
     } catch (timeout) {
       error = timeout;
     }
@@ -147,7 +141,9 @@ export class Fuzzer {
   private mutate(bytes: number[]): number[] {
     if (bytes.length === 0) return [this.below(256)];
     const at = this.below(bytes.length);
-    const count = 1 + this.below(Math.min(bytes.length - at, 1 << this.below(7)));
+    const count = 1 + this.below(1 << this.below(8));
+    /** Where something goes that is put between. */
+    const gap = this.below(bytes.length + 1);
     switch (this.below(11)) {
       case 0:
         bytes[at] ^= 1 << this.below(8);
@@ -162,30 +158,30 @@ export class Fuzzer {
         bytes[at] = (bytes[at] + this.below(33) - 16) & 255;
         break;
       case 4:
-        bytes.splice(at, 0, this.below(256));
+        bytes.splice(gap, 0, this.below(256));
         break;
       case 5:
-        bytes.splice(at, 0, ...Array<number>(count).fill(EDGES[this.below(EDGES.length)]));
+        bytes.splice(gap, 0, ...Array<number>(count).fill(EDGES[this.below(EDGES.length)]));
         break;
       case 6:
         bytes.splice(at, count);
         break;
       case 7:
-        bytes.splice(this.below(bytes.length), 0, ...bytes.slice(at, at + count));
+        bytes.splice(gap, 0, ...bytes.slice(at, at + count));
         break;
       case 8: {
         const part = bytes.slice(at, at + count);
-        bytes.splice(this.below(bytes.length), part.length, ...part);
+        bytes.splice(gap, part.length, ...part);
         break;
       }
       case 9: {
         const other = this.picked();
-        return [...bytes.slice(0, at), ...other.subarray(this.below(other.length + 1))];
+        return [...bytes.slice(0, gap), ...other.subarray(this.below(other.length + 1))];
       }
       default: {
         const other = this.picked();
         const from = this.below(other.length + 1);
-        bytes.splice(at, 0, ...other.subarray(from, from + count));
+        bytes.splice(gap, 0, ...other.subarray(from, from + count));
       }
     }
     return bytes;

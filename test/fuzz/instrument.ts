@@ -32,12 +32,19 @@ export interface Instrumented extends Target {
   coverage: Coverage;
 }
 
-/** Has the target `name` loaded anew, with counters of its own; `isCounted` says in which files, relative to the root. */
+let loaded = 0;
+
+/**
+ * Loads a target anew, with counters of its own.
+ *
+ * @param path its source in this folder, without the ending
+ * @param isCounted which files, by their paths from the root, have counters
+ */
 export async function loadInstrumented(
-  name: string,
+  path: string,
   isCounted = (file: string): boolean => file.startsWith("src/"),
 ): Promise<Instrumented> {
-  const variable = `__counts_of_${name}__`;
+  const variable = `__counts_${loaded++}__`;
   const instrumenter = createInstrumenter({
     coverageVariable: variable,
     esModules: true,
@@ -51,15 +58,15 @@ export async function loadInstrumented(
       return isCounted(file) ? { code: instrumenter.instrumentSync(code, file), map: null } : null;
     },
   };
-  const { output, ...options } = bundled(`test/fuzz/targets/${name}.ts`);
+  const { output, ...options } = bundled(`test/fuzz/${path}.ts`);
   const made = await rollup({ ...options, plugins: [plugin, options.plugins], treeshake: false });
   const folder = await mkdtemp(join(tmpdir(), "fuzz-"));
   try {
     const { output: [chunk] } = await made.generate(output);
-    const path = join(folder, `${name}.mjs`);
-    await writeFile(path, chunk.code);
-    const target = await import(pathToFileURL(path).href) as Target;
-    const counts = (globalThis as unknown as Record<string, Record<string, Counts>>)[variable];
+    const script = join(folder, "target.mjs");
+    await writeFile(script, chunk.code);
+    const target = await import(pathToFileURL(script).href) as Target;
+    const counts = (globalThis as unknown as Record<string, Record<string, Counts> | undefined>)[variable] ?? {};
     return { run: target.run, seeds: target.seeds, coverage: new Coverage(counts) };
   } finally {
     await made.close();

@@ -40,5 +40,5 @@ export function runStream(sender: Sender, input: Uint8Array): void {
 export function streamSeeds(sender: Sender): Uint8Array[] {
   const how = new Uint8Array([255, 8, 2, 0]);
   const packets = vectorsFrom(sender).map(({ bytes }) => bytes).filter((bytes) => bytes.length < 64);
-  return packets.map((bytes) => join(how, bytes));
+  return [...packets, join(...packets)].map((bytes) => join(how, bytes));
 }
