@@ -70,7 +70,7 @@ test("What was received before the end is delivered, though no acknowledgement l
   expect(device.take()).toEqual([...messages.keys()].slice(before).map((i) => `message t=${i}`).concat("offline -10"));
 });
 
-test("connect() while a session ends that has too many QoS 2 messages waits for that (contract 4: offline-once)", () => {
+test("connect() waits for the end of a session that has too many QoS 2 messages (contract 4: offline-once)", () => {
   const device = new Device({ cleansession: 0, hal: { room: 60 }, options: { receiveMaximum: 1 } }).up();
   device.socket.stall();
   device.client.publish("t", letters(100), 1);
