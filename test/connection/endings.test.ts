@@ -70,6 +70,23 @@ test("What was received before the end is delivered, though no acknowledgement l
   expect(device.take()).toEqual([...messages.keys()].slice(before).map((i) => `message t=${i}`).concat("offline -10"));
 });
 
+test("connect() waits for the end of a session that has too many QoS 2 messages (contract 4: offline-once)", () => {
+  const device = new Device({ cleansession: 0, hal: { room: 60 }, options: { receiveMaximum: 1 } }).up();
+  device.socket.stall();
+  device.client.publish("t", letters(100), 1);
+  // The PUBREC of the first one has to leave before the end, and cannot.
+  device.send(message("t", "1", { qos: 2, id: 1 }), message("t", "2", { qos: 2, id: 2 }));
+  expect(device.take()).toEqual(["message t=1"]);
+  expect(device.client.connected).toBe(false);
+  expect(device.client.connect("broker")).toBe(true);
+  expect(device.take()).toEqual([]);
+  device.hal.advance(5000);
+  expect(device.take()).toEqual(["offline -13"]);
+  device.reach();
+  device.send(connack());
+  expect(device.take()).toEqual(["connect"]);
+});
+
 test("A first byte that begins no CONNACK is enough (contract 4: not-connack)", () => {
   for (const first of [0x30, 0x48, 0x21, 0x00, 0xff]) {
     const device = new Device();
