@@ -195,7 +195,7 @@ export class Connection implements SessionHandler, SocketHandler {
    */
   connect(host: string, port: number, secure: object | undefined, autoReconnect: boolean): boolean {
     const target: Target = { host, port, secure, autoReconnect, retryMs: 0 };
-    if (this._hasOutcome || this._isClosing) {
+    if (this._hasOutcome || this._isClosing || this._isAccepted) {
       this._nextTarget = target;
       this._isPausing = false;
       return true;
