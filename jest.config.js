@@ -15,7 +15,7 @@ export default {
     "^mcu-mqtt/store$": "<rootDir>/hal/node-store.ts",
     "^mcu-mqtt/hal/(node|mock)$": "<rootDir>/hal/$1.ts",
     "^mcu-mqtt/hal$": "<rootDir>/hal/node.ts",
-    "^#device$": "<rootDir>/examples/device-node.ts",
+    "^#(device|hash|sleep)$": "<rootDir>/examples/$1-node.ts",
     // TypeScript's convention: "./x.js" is written, "./x.ts" is there. Packages have the former.
     "^(\\.{1,2}/.*)\\.js$": ["$1.js", "$1.ts"],
   },

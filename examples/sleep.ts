@@ -17,7 +17,7 @@ const LINGER_MS = 2000;
 /** Bytes in front of the snapshot: how many readings there were. */
 const COUNT = 2;
 
-const store = openStore("sleeper");
+const store = openStore("storage");
 const bytes = new Uint8Array(1200);
 
 // cleansession 0: the broker keeps its half of the session. queueOffline: a reading is accepted before there is one.

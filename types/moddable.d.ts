@@ -22,3 +22,17 @@ declare module "embedded:storage/key-value" {
   const KeyValue: { open(options: { path: string; format: "buffer" }): Storage };
   export default KeyValue;
 }
+
+declare module "crypt" {
+  class Digest {
+    constructor(algorithm: string);
+    write(bytes: ArrayBufferLike | ArrayBufferView): void;
+    close(): ArrayBuffer;
+  }
+  export { Digest };
+}
+
+/** Of examples/sleep: firmware in C. */
+declare module "deep-sleep" {
+  export default function deepSleep(ms: number): void;
+}

@@ -2,6 +2,8 @@
  * A program on XS, as on a board with an ESP8266: firmware's own modules below it, but for those of the SDK, which are
  * sdk.ts. This is the other end of remote.ts: sockets and timers of Node.
  */
+import { createHash } from "node:crypto";
+import type { Hash } from "node:crypto";
 import { connect } from "node:net";
 import type { Socket } from "node:net";
 import { resolve } from "node:path";
@@ -18,12 +20,20 @@ const FIRMWARE: Record<string, string> = {
   "mcu-mqtt": "moddable/mcu-mqtt.ts",
   "mcu-mqtt/src/index": entries.index,
   "mcu-mqtt/hal": "hal/esp8266.ts",
+  "mcu-mqtt/store": "hal/esp8266-store.ts",
+  "mcu-mqtt/snapshot": entries.snapshot,
+  "mcu-mqtt/streams": entries.streams,
   "#device": "examples/device-moddable.ts",
+  "#hash": "examples/hash-moddable.ts",
+  "#sleep": "examples/sleep-moddable.ts",
 };
 
-/** Modules of the SDK -> what sdk.ts exports in their place. */
+/** Modules of the SDK and of firmware in C -> what sdk.ts exports in their place. */
 const SDK: Record<string, string> = {
+  "crypt": "Digest",
+  "deep-sleep": "deepSleep",
   "embedded:io/socket/tcp": "TCP",
+  "flash": "Flash",
   "net": "Net",
   "time": "Time",
   "timer": "Timer",
@@ -40,7 +50,8 @@ const sdk: Plugin = {
   },
   load(id) {
     if (!id.startsWith("\0sdk:")) return null;
-    return `export { ${id.slice(5)} as default } from ${JSON.stringify(resolve(root, "test/xs/sdk.ts"))};`;
+    const name = id.slice(5);
+    return `export { ${name} as default, ${name} } from ${JSON.stringify(resolve(root, "test/xs/sdk.ts"))};`;
   },
 };
 
@@ -60,10 +71,20 @@ const FIRST_MS = 0x7fffffff - 200;
 export const BROKER_NAME = "broker.test";
 const BROKER_ADDRESS = "192.168.11.118";
 
+/** Bytes that are erased at a time. */
+const BLOCK = 4096;
+
+/** What a board keeps when it is off. */
+export const newFlash = (): Buffer => Buffer.alloc(32 * BLOCK, 0xff);
+
 /** One program that runs. */
 export class Board {
   /** What it printed. */
   readonly lines: string[] = [];
+  /** How long it was going to sleep, in milliseconds; undefined: it is awake. */
+  asleepMs: number | undefined;
+  readonly #flash: Buffer;
+  readonly #digests = new Map<number, Hash>();
   readonly #port: number;
   readonly #machine: XsMachine;
   readonly #sockets = new Map<number, Socket>();
@@ -83,10 +104,11 @@ export class Board {
    * @param program path of its source, relative to the root
    * @param port the broker's, on this computer, which all of the program's connections lead to
    * @param settings what the program finds as global `settings`
+   * @param flash what its store is in
    */
-  static async start(program: string, port: number, settings: object = {}): Promise<Board> {
+  static async start(program: string, port: number, settings: object = {}, flash = newFlash()): Promise<Board> {
     const script = await scriptOf(program);
-    const board = new Board(port);
+    const board = new Board(port, flash);
     let isRun = false;
     board.#post(() => board.#machine.evaluate(`globalThis.settings = ${JSON.stringify(settings)};`));
     board.#post(() => board.#machine.evaluate(script).then(() => void (isRun = true)));
@@ -99,8 +121,9 @@ export class Board {
     return board;
   }
 
-  private constructor(port: number) {
+  private constructor(port: number, flash: Buffer) {
     this.#port = port;
+    this.#flash = flash;
     this.#machine = new XsMachine((request) => this.#answer(request));
   }
 
@@ -189,6 +212,23 @@ export class Board {
       case Ask.CLOSE:
         this.#sockets.get(id)?.destroySoon();
         this.#sockets.delete(id);
+        return NO_BYTES;
+      case Ask.DIGEST:
+        if (!this.#digests.has(id)) this.#digests.set(id, createHash("sha256"));
+        this.#digests.get(id)!.update(bytes);
+        return NO_BYTES;
+      case Ask.DIGESTED:
+        return (this.#digests.get(id) ?? createHash("sha256")).digest();
+      case Ask.ERASE:
+        this.#flash.fill(0xff, value * BLOCK, (value + 1) * BLOCK);
+        return NO_BYTES;
+      case Ask.FLASH:
+        return this.#flash.subarray(id, id + value);
+      case Ask.PROGRAM:
+        bytes.forEach((byte, i) => (this.#flash[value + i] &= byte));
+        return NO_BYTES;
+      case Ask.SLEEP:
+        this.asleepMs = value;
         return NO_BYTES;
       default:
         throw new Error(`the program asks ${kind}`);

@@ -26,6 +26,18 @@ export const Ask = {
   WRITE: 8,
   /** Ends a connection. */
   CLOSE: 9,
+  /** Adds the bytes to a SHA-256. */
+  DIGEST: 10,
+  /** Answer: a SHA-256, 32 bytes, which ends. */
+  DIGESTED: 11,
+  /** Erases the block of the flash that is the number. */
+  ERASE: 12,
+  /** Answer: as many bytes of the flash, from the offset that is the id, as the number says. */
+  FLASH: 13,
+  /** Programs the bytes into the flash, at the offset that is the number. */
+  PROGRAM: 14,
+  /** Goes to sleep for so many milliseconds. Nothing is asked any more. */
+  SLEEP: 15,
 } as const;
 
 /** What the program is told, with `handleCommand`: never while it runs, and never again once it no longer holds. */

@@ -139,6 +139,49 @@ export const QuickTimer = {
   repeat: (callback: () => void, intervalMs: number): TimerId => Timer.repeat(callback, Math.ceil(intervalMs / 100)),
 };
 
+/** "crypt" */
+export class Digest {
+  readonly #id = listen(() => {});
+
+  constructor(algorithm: string) {
+    if (algorithm !== "SHA256") throw new Error("crypt: no such digest here");
+  }
+
+  write(bytes: Uint8Array): void {
+    ask(Ask.DIGEST, this.#id, 0, bytes);
+  }
+
+  close(): ArrayBuffer {
+    listeners.delete(this.#id);
+    return ask(Ask.DIGESTED, this.#id).slice().buffer;
+  }
+}
+
+/** "flash" */
+export class Flash {
+  readonly byteLength = 131072;
+  readonly blockSize = 4096;
+
+  constructor(name: string) {
+    if (name !== "storage") throw new Error("flash: no such area here");
+  }
+
+  erase(block: number): void {
+    ask(Ask.ERASE, 0, block);
+  }
+
+  read(offset: number, byteLength: number): ArrayBuffer {
+    return ask(Ask.FLASH, offset, byteLength).slice().buffer;
+  }
+
+  write(offset: number, byteLength: number, bytes: Uint8Array): void {
+    ask(Ask.PROGRAM, 0, offset, bytes.subarray(0, byteLength));
+  }
+}
+
+/** "deep-sleep" */
+export const deepSleep = (ms: number): void => void ask(Ask.SLEEP, 0, ms);
+
 /** "text/encoder" and "text/decoder" */
 const { TextEncoder: XsTextEncoder, TextDecoder: XsTextDecoder } = globalThis;
 export { XsTextDecoder, XsTextEncoder };
