@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { runInNewContext } from "node:vm";
 import terser from "@rollup/plugin-terser";
 import ts from "typescript";
 
@@ -91,6 +92,40 @@ function publicNames() {
   return [...names];
 }
 
+/** Names of the members of whatever the language itself has. Those of browsers are nothing to a board. */
+function languageNames() {
+  const names = new Set();
+  const seen = new Set();
+  const visit = (value) => {
+    if (Object(value) !== value || seen.has(value)) return;
+    seen.add(value);
+    for (const [name, member] of Object.entries(Object.getOwnPropertyDescriptors(value))) {
+      names.add(name);
+      visit(member.value);
+    }
+    visit(Object.getPrototypeOf(value));
+  };
+  visit(runInNewContext("delete globalThis.console; delete globalThis.WebAssembly; globalThis"));
+  return [...names];
+}
+
+/**
+ * The members in `code` that `mayChange` lets change, and their short names: the more often used, the shorter. None is
+ * a word of the code already.
+ */
+function shortNames(code, mayChange) {
+  const words = new Set(code.match(/[\w$]+/g));
+  const letters = [..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_$"];
+  const pairs = letters.flatMap((first) => letters.map((second) => first + second));
+  const short = [...letters, ...pairs].filter((name) => !words.has(name));
+  const uses = new Map();
+  for (const [, name] of code.matchAll(/\.([A-Za-z_$][\w$]*)/g)) {
+    if (mayChange(name)) uses.set(name, (uses.get(name) ?? 0) + 1);
+  }
+  const names = [...uses].sort(([, one], [, other]) => other - one);
+  return new Map(names.map(([name], i) => [name, short[i]]));
+}
+
 /**
  * One scope, and short names for members.
  *
@@ -98,15 +133,24 @@ function publicNames() {
  *   false: only those that begin with `_`, which are private here
  */
 function minify(isClosed) {
-  return terser({
-    ecma: 2020,
-    module: true,
-    toplevel: true,
-    // Without reduce_funcs: a function used once would be made anew at each call, and cost a board seven slots.
-    compress: { passes: 4, keep_fargs: false, pure_getters: "strict", reduce_funcs: false },
-    mangle: { properties: isClosed ? { reserved: publicNames() } : { regex: /^_/ } },
-    format: { comments: false },
-  });
+  const reserved = new Set(isClosed ? [...publicNames(), ...languageNames()] : []);
+  const mayChange = (name) => (isClosed ? !reserved.has(name) : name.startsWith("_"));
+  const names = isClosed ? { reserved: [...reserved], builtins: true } : { regex: /^_/ };
+  return {
+    name: "minify",
+    renderChunk(code, ...rest) {
+      const { renderChunk } = terser({
+        ecma: 2020,
+        module: true,
+        toplevel: true,
+        // Without reduce_funcs: a function used once would be made anew at each call, and cost a board seven slots.
+        compress: { passes: 4, keep_fargs: false, pure_getters: "strict", reduce_funcs: false },
+        mangle: { properties: { ...names, cache: { props: shortNames(code, mayChange) } } },
+        format: { comments: false },
+      });
+      return renderChunk.call(this, code, ...rest);
+    },
+  };
 }
 
 /**
