@@ -71,14 +71,14 @@ export interface Events {
   message: MessageCallback;
   /** From version 3: a message longer than `maxMessageLength`, and as much of its payload as fits. */
   overflow: MessageCallback;
-  /** Ours: a message longer than `maxMessageLength` in pieces. While it is set, `overflow` is not called. */
-  data: DataCallback;
   /** From version 3: also the last argument of `publish`. */
   puback: DoneCallback;
   /** From version 3: also the last argument of `subscribe`. */
   suback: SubscribeCallback;
   /** From version 3: also the last argument of `unsubscribe`. */
   unsuback: DoneCallback;
+  /** Ours: a message longer than `maxMessageLength` in pieces. While it is set, `overflow` is not called. */
+  data: DataCallback;
 }
 
 /** The slots, one for each event. */
@@ -92,10 +92,10 @@ export class Callbacks implements ConnectionHandler {
     offline: undefined,
     message: undefined,
     overflow: undefined,
-    data: undefined,
     puback: undefined,
     suback: undefined,
     unsuback: undefined,
+    data: undefined,
   };
   /** What `drain` of the client is to call. */
   drained: DrainCallback | undefined = undefined;
@@ -120,7 +120,7 @@ export class Callbacks implements ConnectionHandler {
   }
 
   onConnect(sessionPresent: boolean): void {
-    this._call(this.slots.connect, sessionPresent, undefined);
+    this._call(this.slots.connect, sessionPresent);
   }
 
   onConnectFail(reason: number, detail: unknown): void {
@@ -128,13 +128,13 @@ export class Callbacks implements ConnectionHandler {
   }
 
   onOffline(reason: number): void {
-    this._call(this.slots.offline, reason, undefined);
+    this._call(this.slots.offline, reason);
   }
 
   onDrain(isDrained: boolean): void {
     const callback = this.drained;
     this.drained = undefined;
-    this._call(callback, isDrained, undefined);
+    this._call(callback, isDrained);
   }
 
   wantsData(): boolean {
@@ -146,7 +146,7 @@ export class Callbacks implements ConnectionHandler {
   }
 
   onDone(type: number, granted: Uint8Array | undefined): void {
-    this._call(this._doneSlot(type) as DoneCallback | undefined, granted, undefined);
+    this._call(this._doneSlot(type) as DoneCallback | undefined, granted);
   }
 
   onMessage(
@@ -161,7 +161,7 @@ export class Callbacks implements ConnectionHandler {
   ): void {
     const slots = this.slots;
     const callback = offset === WHOLE ? slots.message : offset === CUT ? slots.overflow : slots.data;
-    if (callback === undefined) return;
+    if (!callback) return;
     const info = this._info;
     info.qos = ((flags >> 1) & 3) as QoS;
     info.retain = (flags & RETAIN) !== 0;
@@ -183,8 +183,8 @@ export class Callbacks implements ConnectionHandler {
   }
 
   /** Calls a slot that may be empty, with the arguments there are. */
-  private _call<A, B>(callback: ((client: Client, a: A, b: B) => void) | undefined, a: A, b: B): void {
-    if (callback === undefined) return;
+  private _call<A, B>(callback: ((client: Client, a: A, b: B) => void) | undefined, a: A, b?: B): void {
+    if (!callback) return;
     try {
       if (b !== undefined) callback(this._client, a, b);
       else if (a !== undefined) (callback as (client: Client, a: A) => void)(this._client, a);

@@ -172,7 +172,7 @@ export class Client {
     this._drainTimeoutMs = complete.drainTimeoutMs;
     this._callbacks = new Callbacks(this, hal, text, settings.format !== "buffer");
     this.connection = new Connection(hal, codec, text, complete, this._callbacks);
-    this._setConnect(undefined);
+    this._setConnect();
   }
 
   /** True while a session is up: operations are accepted. */
@@ -269,8 +269,8 @@ export class Client {
     const autoReconnect = asFlag("autoreconnect", settings > 2 ? c : undefined, false);
     if (this.connection.isUp()) throw new Error("already connected");
     if (!this.connection.connect(name, port, secure, autoReconnect)) return false;
-    if (okCallback !== undefined) this._callbacks.slots.connect = okCallback;
-    if (failCallback !== undefined) this._callbacks.slots.connfail = failCallback;
+    if (okCallback) this._callbacks.slots.connect = okCallback;
+    if (failCallback) this._callbacks.slots.connfail = failCallback;
     return true;
   }
 
@@ -300,7 +300,7 @@ export class Client {
    */
   drain(callback: DrainCallback, timeoutMs?: number | null): boolean {
     const drained = asCallback("callback", callback);
-    if (drained === undefined) throw wrong("callback", "a function", callback);
+    if (!drained) throw wrong("callback", "a function", callback);
     const limitMs = asInteger("timeoutMs", timeoutMs, this._drainTimeoutMs, 0, MAX_MS);
     if (!this.connection.drain(limitMs)) return false;
     this._callbacks.drained = drained;
@@ -345,7 +345,7 @@ export class Client {
     const callback = done === undefined ? done : asCallback("callback", done);
     const result = this.connection.publish(name, data, flags);
     if (result < 0 && !isQueued(result)) return false;
-    if (callback !== undefined) this._callbacks.slots.puback = callback;
+    if (callback) this._callbacks.slots.puback = callback;
     return true;
   }
 
@@ -364,7 +364,7 @@ export class Client {
     const callback = asCallback("callback", (hasQos ? b : a) as Maybe<SubscribeCallback>);
     if (!hasQos && !isNil(b)) throw wrong("callback", "the last argument", b);
     if (!isQueued(this.connection.subscribe(filters))) return false;
-    if (callback !== undefined) this._callbacks.slots.suback = callback;
+    if (callback) this._callbacks.slots.suback = callback;
     return true;
   }
 
@@ -377,19 +377,19 @@ export class Client {
     const filters = this._filters(topics, 0, false);
     const callback = asCallback("callback", done);
     if (!isQueued(this.connection.unsubscribe(filters))) return false;
-    if (callback !== undefined) this._callbacks.slots.unsuback = callback;
+    if (callback) this._callbacks.slots.unsuback = callback;
     return true;
   }
 
   /** Has CONNECT encoded anew. Every field was checked. */
-  private _setConnect(will: Will | undefined): void {
+  private _setConnect(will?: Will): void {
     const username = this._username;
     const password = this._password;
     // What `length` counts takes four bytes at most: XS on a board counts characters, not UTF-16 code units.
     let maxLength = 32 + 4 * this.clientId.length;
-    if (will !== undefined) maxLength += 4 * (will.topic.length + will.message.length);
-    if (username !== undefined) maxLength += 4 * username.length;
-    if (password !== undefined) maxLength += 4 * password.length;
+    if (will) maxLength += 4 * (will.topic.length + will.message.length);
+    if (username) maxLength += 4 * username.length;
+    if (password) maxLength += 4 * password.length;
     this.connection.setConnect(
       {
         clientId: this.clientId,

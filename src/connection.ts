@@ -39,8 +39,7 @@ export interface ConnectionHandler {
    *
    * @param flags DUP, QoS and RETAIN as in the first byte of the packet
    * @param offset WHOLE; CUT: the packet was longer than `maxMessageLength`, and this is as much of its payload as
-   * fits,
-   *   the topic name being empty when even that did not; or where in the payload this piece of it begins
+   *   fits, the topic name being empty when even that did not; or where in the payload this piece of it begins
    * @param total bytes of the payload, if this is a piece of it
    */
   onMessage(
@@ -104,7 +103,7 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** The socket of the attempt or session. */
   private _socket: Socket | undefined = undefined;
-  /** Bytes that it takes; below 0 until it is connected. */
+  /** Bytes that it takes; below 0 until it is connected, and when there is none. */
   private _room = -1;
   /** It has ended: what it has for us can be read, and no more than that. */
   private _isOver = false;
@@ -208,14 +207,11 @@ export class Connection implements SessionHandler, SocketHandler {
   close(): boolean {
     // Also when an attempt goes on: what becomes of that is not tried again.
     const target = this._target;
-    if (target !== undefined) target.autoReconnect = false;
-    if (this._nextTarget !== undefined) this._nextTarget.autoReconnect = false;
+    if (target) target.autoReconnect = false;
+    if (this._nextTarget) this._nextTarget.autoReconnect = false;
     this._isPausing = false;
-    if (this._socket !== undefined && this._room < 0 && target !== undefined && target.retryMs > 0) {
-      this._isClosing = true;
-      this._finish(END_BY_APPLICATION, undefined);
-    }
-    const isClosing = this._socket !== undefined && this._room >= 0 && this.session.disconnect(this._hal.now());
+    if (this._socket && this._room < 0 && target && target.retryMs > 0) this._giveUp();
+    const isClosing = this._room >= 0 && this.session.disconnect(this._hal.now());
     if (isClosing) this._isClosing = true;
     this._afterCall();
     return isClosing;
@@ -226,10 +222,7 @@ export class Connection implements SessionHandler, SocketHandler {
     const isEnding = this._socket !== undefined || this._nextTarget !== undefined || this._isPausing;
     this._nextTarget = undefined;
     this._isPausing = false;
-    if (this._socket !== undefined) {
-      this._isClosing = true;
-      this._finish(END_BY_APPLICATION, undefined);
-    }
+    if (this._socket) this._giveUp();
     this._afterCall();
     return isEnding;
   }
@@ -264,14 +257,14 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** As `Session.publish`. */
   publish(topic: string, payload: string | Uint8Array, flags: number): number {
-    const socket = this._socket;
-    if (flags < QOS_1 && !this._isRunning && socket !== undefined && this._room > 0) {
+    if (flags < QOS_1 && !this._isRunning && this._room > 0) {
       const nowMs = this._hal.now();
-      const count = this.session.publishAtOnce(topic, payload, flags, this._room, nowMs);
+      const session = this.session;
+      const count = session.publishAtOnce(topic, payload, flags, this._room, nowMs);
       if (count < 0) return count;
       if (count > 0) {
         this._nowMs = nowMs;
-        this._room = socket.write(this.session.outbox.arena, 0, count);
+        this._room = this._socket!.write(session.outbox.arena, 0, count);
         this._arm();
         return 0;
       }
@@ -321,9 +314,9 @@ export class Connection implements SessionHandler, SocketHandler {
     this._isOver = true;
     if (this._room > 0) this._room = 0;
     this._receive();
-    if (this._socket !== undefined) {
-      if (this._isAccepted) this._finish(END_BY_PEER, detail);
-      else this._finish(failure === "dns" ? CONN_FAIL_DNS : CONN_FAIL_SERVER_NOT_FOUND, detail);
+    if (this._socket) {
+      const reason = failure === "dns" ? CONN_FAIL_DNS : CONN_FAIL_SERVER_NOT_FOUND;
+      this._finish(this._isAccepted ? END_BY_PEER : reason, detail);
     }
     this._run();
   }
@@ -333,13 +326,13 @@ export class Connection implements SessionHandler, SocketHandler {
   onConnect(sessionPresent: boolean): void {
     this._isAccepted = true;
     const target = this._target;
-    if (target !== undefined && target.autoReconnect) target.retryMs = 0;
+    if (target && target.autoReconnect) target.retryMs = 0;
     else this._target = undefined;
     this.handler.onConnect(sessionPresent);
   }
 
   onEnd(reason: number): void {
-    this._finish(reason, undefined);
+    this._finish(reason);
   }
 
   onMessage(topic: string, flags: number, packetId: number, payloadLength: number, packetLength: number): void {
@@ -421,14 +414,11 @@ export class Connection implements SessionHandler, SocketHandler {
     this._isArmed = this._isResumed = false;
     const nowMs = this._hal.now();
     this._nowMs = nowMs;
-    if (this._socket !== undefined && this._room >= 0) {
+    if (this._room >= 0) {
       this.session.tick(nowMs);
     } else if (((this._deadlineMs - nowMs) | 0) <= 0) {
-      if (this._socket !== undefined) {
-        this._finish(CONN_FAIL_SERVER_NOT_FOUND, undefined);
-      } else if (this._isPausing && this._target !== undefined) {
-        this._openLater(this._target);
-      }
+      if (this._socket) this._finish(CONN_FAIL_SERVER_NOT_FOUND);
+      else if (this._isPausing) this._openLater(this._target!);
     }
     this._run();
   }
@@ -450,7 +440,7 @@ export class Connection implements SessionHandler, SocketHandler {
         this._nowMs = this._hal.now();
         if (!session.isQuiet()) this._flush();
       }
-      if (this._hasOutcome || this._nextTarget !== undefined) {
+      if (this._hasOutcome || this._nextTarget) {
         this._settle();
         this._nowMs = this._hal.now();
       }
@@ -475,7 +465,7 @@ export class Connection implements SessionHandler, SocketHandler {
     while (!session.isPaused) {
       if (this._rxStart === this._rxEnd) {
         const socket = this._socket;
-        if (this._readable === 0 || socket === undefined) return;
+        if (this._readable === 0 || !socket) return;
         const start = session.filled() + this._gathered;
         const count = this._readable < rx.length - start ? this._readable : rx.length - start;
         this._readable -= count;
@@ -497,11 +487,11 @@ export class Connection implements SessionHandler, SocketHandler {
   /** Writes all that may be sent, as long as the socket takes it. */
   private _flush(): void {
     const session = this.session;
-    while (this._socket !== undefined && this._room > 0) {
+    while (this._room > 0) {
       const pending = session.pending(this._room);
       if (pending === 0) return;
       const count = pending < this._room ? pending : this._room;
-      this._room = this._socket.write(session.out, session.outStart, session.outStart + count);
+      this._room = this._socket!.write(session.out, session.outStart, session.outStart + count);
       session.sent(count, this._nowMs);
     }
   }
@@ -529,8 +519,8 @@ export class Connection implements SessionHandler, SocketHandler {
    */
   private _open(target: Target): boolean {
     const socket = this._hal.open(target.host, target.port, target.secure, this);
-    if (socket === undefined) return false;
-    if (this._socket !== undefined) this._drop();
+    if (!socket) return false;
+    if (this._socket) this._drop();
     this._socket = socket;
     this._target = target;
     this._isPausing = false;
@@ -540,7 +530,7 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** Closes the socket and forgets all that belonged to it. */
   private _drop(): void {
-    if (this._socket !== undefined) this._socket.close();
+    if (this._socket) this._socket.close();
     this._socket = undefined;
     this._room = -1;
     this._isOver = false;
@@ -551,7 +541,7 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   /** The attempt or session has ended. Its outcome is told by `_settle`. */
-  private _finish(reason: number, detail: unknown): void {
+  private _finish(reason: number, detail?: unknown): void {
     const isClosing = this._isClosing;
     const isAccepted = this._isAccepted;
     this._drop();
@@ -564,18 +554,24 @@ export class Connection implements SessionHandler, SocketHandler {
       this._detail = detail;
     }
     const target = this._target;
-    if (target !== undefined && target.autoReconnect && !isClosing && (isAccepted || target.retryMs > 0)) {
+    if (target && target.autoReconnect && !isClosing && (isAccepted || target.retryMs > 0)) {
       this._isPausing = true;
       target.retryMs = target.retryMs === 0 ? FIRST_RETRY_MS : Math.min(target.retryMs * 2, LAST_RETRY_MS);
       this._deadlineMs = this._hal.now() + target.retryMs;
     }
   }
 
+  /** Ends the attempt or session as the application wants it. */
+  private _giveUp(): void {
+    this._isClosing = true;
+    this._finish(END_BY_APPLICATION);
+  }
+
   /** Tells the outcome there is, and begins what waited for that. */
   private _settle(): void {
     this._tell();
     const next = this._nextTarget;
-    if (next !== undefined && this._socket === undefined) {
+    if (next && !this._socket) {
       this._nextTarget = undefined;
       this._target = undefined;
       this._openLater(next);
@@ -617,13 +613,13 @@ export class Connection implements SessionHandler, SocketHandler {
   private _arm(): void {
     // It fires as soon as it can.
     if (this._isArmed && ((this._armedMs - this._nowMs) | 0) <= 0) return;
-    const isWaiting = this._nextTarget !== undefined && this._socket === undefined;
+    const isWaiting = this._nextTarget && !this._socket;
     let dueMs = this._nowMs;
     const isDraining = this._isDraining;
     const isNow = this.session.outbox.doneType >= 0 || this._hasOutcome || isWaiting || this._isResumed;
     if (!isNow && !(isDraining && this.session.isDrained())) {
-      if (this._socket !== undefined && this._room >= 0) dueMs = this.session.deadlineMs;
-      else if (this._socket !== undefined || this._isPausing) dueMs = this._deadlineMs;
+      if (this._room >= 0) dueMs = this.session.deadlineMs;
+      else if (this._socket || this._isPausing) dueMs = this._deadlineMs;
       else if (isDraining) dueMs = this._drainedMs;
       else {
         this._isArmed = false;

@@ -102,7 +102,7 @@ export class Encoder implements PacketEncoder {
     const will = fields.will;
     const body = offset + headerLength(10);
     let flags = fields.cleanSession ? 2 : 0;
-    if (will !== undefined) flags |= 4 | (will.qos << 3) | (will.retain ? 32 : 0);
+    if (will) flags |= 4 | (will.qos << 3) | (will.retain ? 32 : 0);
     if (fields.username !== undefined) flags |= 128;
     if (fields.password !== undefined) flags |= 64;
     let at = writeField(text, out, body, end, "MQTT");
@@ -110,7 +110,7 @@ export class Encoder implements PacketEncoder {
     at = writeUint16(out, at, end, fields.keepAliveSeconds);
     // The order is prescribed [MQTT-3.1.3-1].
     at = writeField(text, out, at, end, fields.clientId);
-    if (will !== undefined) {
+    if (will) {
       at = writeField(text, out, at, end, will.topic);
       at = writeField(text, out, at, end, will.message);
     }

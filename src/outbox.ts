@@ -306,7 +306,7 @@ export class Outbox {
       const stays = ack === 0 ? keepUnsent && i !== begun : keep && isPublish(ack);
       if ((table[from] & DONE) === 0 && !stays) {
         this._shrink(from, 0);
-        if (this.watcher !== undefined) this.watcher.onRemoved(kept);
+        if (this.watcher) this.watcher.onRemoved(kept);
         continue;
       }
       table.copyWithin(this.entry(kept++), from, from + ENTRY);

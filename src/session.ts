@@ -440,7 +440,7 @@ export class Session implements DecoderHandler {
     this.outStart = outbox.sendStart();
     const count = outbox.sendable(phase === FLUSHING ? MAX_PACKET_ID : this._maxInflight, room);
     const stream = this.stream;
-    if (count > 0 || stream === undefined || outbox.partial === 0) return count;
+    if (count > 0 || !stream || outbox.partial === 0) return count;
     const streamed = stream.pending(room);
     this.out = stream.bytes;
     this.outStart = stream.start;
@@ -460,7 +460,7 @@ export class Session implements DecoderHandler {
       }
       return;
     } else if (this.out !== this._control) {
-      if (this.stream !== undefined) this.stream.sent(count, nowMs);
+      if (this.stream) this.stream.sent(count, nowMs);
     } else {
       this._controlStart += count;
       if (this._pingEnd > 0 && this._controlStart >= this._pingEnd) {
