@@ -100,8 +100,8 @@ export class Callbacks implements ConnectionHandler {
   /** What `drain` of the client is to call. */
   drained: DrainCallback | undefined = undefined;
   private readonly _client: Client;
-  private readonly _hal: Hal;
-  private readonly _text: Text;
+  readonly hal: Hal;
+  readonly text: Text;
   private readonly _isText: boolean;
   /** Handed out with every message, lest each cost an object. */
   private readonly _info: MessageInfo = { qos: 0, retain: false, dup: false, packetId: 0 };
@@ -114,8 +114,8 @@ export class Callbacks implements ConnectionHandler {
    */
   constructor(client: Client, hal: Hal, text: Text, isText: boolean) {
     this._client = client;
-    this._hal = hal;
-    this._text = text;
+    this.hal = hal;
+    this.text = text;
     this._isText = isText;
   }
 
@@ -168,13 +168,13 @@ export class Callbacks implements ConnectionHandler {
     info.dup = (flags & DUP) !== 0;
     info.packetId = packetId;
     let data: string | Uint8Array | undefined = undefined;
-    if (offset >= 0 || (start < end && !this._isText)) data = bytes.subarray(start, end);
-    else if (start < end) data = this._text.decode(bytes, start, end, false);
+    if (offset >= 0) data = bytes.subarray(start, end);
+    else if (start < end) data = this._isText ? this.text.decode(bytes, start, end, false) : bytes.subarray(start, end);
     try {
       if (offset < 0) (callback as MessageCallback)(this._client, topic, data, info);
       else (callback as DataCallback)(this._client, topic, data as Uint8Array, offset, total, info);
     } catch (error) {
-      this._hal.uncaught(error);
+      this.hal.uncaught(error);
     }
   }
 
@@ -190,7 +190,7 @@ export class Callbacks implements ConnectionHandler {
       else if (a !== undefined) (callback as (client: Client, a: A) => void)(this._client, a);
       else (callback as (client: Client) => void)(this._client);
     } catch (error) {
-      this._hal.uncaught(error);
+      this.hal.uncaught(error);
     }
   }
 }

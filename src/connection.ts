@@ -9,11 +9,11 @@
  * `onConnectFail`; each accepted session has one `onOffline`. Before an outcome is told, nothing later is.
  */
 import type { Hal, Socket, SocketFailure, SocketHandler, Text, Timer } from "../hal/socket.js";
-import type { Codec, ConnectFields, Subscriptions } from "./codec.js";
+import type { Codec, Subscriptions } from "./codec.js";
 import { CONN_FAIL_DNS, CONN_FAIL_SERVER_NOT_FOUND, END_BY_APPLICATION, END_BY_PEER, NO_ROOM } from "./errors.js";
 import type { SessionHandler, SessionOptions } from "./session.js";
 import { Session } from "./session.js";
-import { QOS_1, QOS_2, SUBACK } from "./wire.js";
+import { QOS_1, SUBACK } from "./wire.js";
 
 /** What a connection is made of. */
 export interface ConnectionOptions extends SessionOptions {
@@ -119,9 +119,8 @@ export class Connection implements SessionHandler, SocketHandler {
   /** The application has given it up. */
   private _isClosing = false;
 
-  /** There is an outcome to tell: `_reason`, of a session if `_wasAccepted`, else of an attempt. */
+  /** There is an outcome to tell: `_reason`, which says by its range whether of a session or of an attempt. */
   private _hasOutcome = false;
-  private _wasAccepted = false;
   private _reason = 0;
   private _detail: unknown = undefined;
 
@@ -131,26 +130,20 @@ export class Connection implements SessionHandler, SocketHandler {
   /** `drain` waits, until `_drainedMs` at the latest. */
   private _isDraining = false;
   private _drainedMs = 0;
-  /** Reading was paused, and what is there is to be read when the timer fires. */
-  private _isResumed = false;
 
   /**
    * The receive buffer. `_rxStart.._rxEnd` is received and not read; in front of it gathers what the decoder or a
    * message needs to have together.
    */
-  private readonly _rx: Uint8Array;
+  readonly rx: Uint8Array;
   private _rxStart = 0;
   private _rxEnd = 0;
   // The message that is being received.
   private _topic = "";
-  private _flags = 0;
-  private _packetId = 0;
-  /** Bytes of its payload to hand over in one; below 0 once that is done, or when it is handed over in pieces. */
+  /** Bytes of its payload to hand over, below 0 once that is done. */
   private _wanted = -1;
   /** Bytes of it at the front of the receive buffer. */
   private _gathered = 0;
-  /** Bytes of its payload. */
-  private _total = 0;
   /** WHOLE, CUT, or where in its payload the next piece begins. */
   private _offset = WHOLE;
 
@@ -166,21 +159,11 @@ export class Connection implements SessionHandler, SocketHandler {
     this.handler = handler;
     this._maxMessageLength = options.maxMessageLength;
     this._connectTimeoutMs = options.connectTimeoutMs;
-    this._rx = new Uint8Array(options.rxCapacity);
-    this.session = new Session(this, codec, text, this._rx, options);
+    this.rx = new Uint8Array(options.rxCapacity);
+    this.session = new Session(this, codec, text, this.rx, options);
     this._timer = hal.createTimer(() => {
       this._onTimer();
     });
-  }
-
-  /** As `Session.setConnect`. */
-  setConnect(fields: ConnectFields, maxLength: number): number {
-    return this.session.setConnect(fields, maxLength);
-  }
-
-  /** True while a session is up that takes operations. */
-  isUp(): boolean {
-    return this.session.isUp();
   }
 
   /**
@@ -249,18 +232,20 @@ export class Connection implements SessionHandler, SocketHandler {
   /** The end of `pause`. Returns false when there was none. */
   resume(): boolean {
     if (!this.session.isPaused) return false;
-    this.session.resume(this._hal.now());
-    this._isResumed = true;
-    this._afterCall();
+    this._nowMs = this._hal.now();
+    this.session.resume(this._nowMs);
+    // What is there is read when the platform calls.
+    this._arm(true);
     return true;
   }
 
-  /** As `Session.publish`. */
-  publish(topic: string, payload: string | Uint8Array, flags: number): number {
-    if (flags < QOS_1 && !this._isRunning && this._room > 0) {
+  /** As `Session.queue`. */
+  queue(kind: number, subject: string | Subscriptions, payload: string | Uint8Array): number {
+    // Filters have kinds that are greater.
+    if (kind < QOS_1 && !this._isRunning && this._room > 0) {
       const nowMs = this._hal.now();
       const session = this.session;
-      const count = session.publishAtOnce(topic, payload, flags, this._room, nowMs);
+      const count = session.publishAtOnce(subject as string, payload, kind, this._room, nowMs);
       if (count < 0) return count;
       if (count > 0) {
         this._nowMs = nowMs;
@@ -269,24 +254,8 @@ export class Connection implements SessionHandler, SocketHandler {
         return 0;
       }
     }
-    let result = this.session.publish(topic, payload, flags);
-    if (result === NO_ROOM && this._makeRoom()) result = this.session.publish(topic, payload, flags);
-    this._afterCall();
-    return result;
-  }
-
-  /** As `Session.subscribe`. */
-  subscribe(filters: Subscriptions): number {
-    let result = this.session.subscribe(filters);
-    if (result === NO_ROOM && this._makeRoom()) result = this.session.subscribe(filters);
-    this._afterCall();
-    return result;
-  }
-
-  /** As `Session.unsubscribe`. */
-  unsubscribe(filters: Subscriptions): number {
-    let result = this.session.unsubscribe(filters);
-    if (result === NO_ROOM && this._makeRoom()) result = this.session.unsubscribe(filters);
+    let result = this.session.queue(kind, subject, payload);
+    if (result === NO_ROOM && this._makeRoom()) result = this.session.queue(kind, subject, payload);
     this._afterCall();
     return result;
   }
@@ -335,22 +304,18 @@ export class Connection implements SessionHandler, SocketHandler {
     this._finish(reason);
   }
 
-  onMessage(topic: string, flags: number, packetId: number, payloadLength: number, packetLength: number): void {
-    const limit = this._maxMessageLength;
+  onMessage(topic: string, _flags: number, _packetId: number, payloadLength: number, packetLength: number): void {
+    const excess = packetLength - this._maxMessageLength;
     this._topic = topic;
-    this._flags = flags;
-    this._packetId = packetId;
-    this._wanted = this._total = payloadLength;
+    this._wanted = payloadLength;
     this._offset = WHOLE;
-    if (packetLength <= limit) return;
+    if (excess <= 0) return;
     if (this.handler.wantsData()) {
-      this._wanted = -1;
       this._offset = 0;
       return;
     }
-    const fits = limit - packetLength + payloadLength;
-    this._wanted = fits > 0 ? fits : 0;
     this._offset = CUT;
+    this._wanted = excess < payloadLength ? payloadLength - excess : 0;
   }
 
   onWhole(
@@ -371,13 +336,13 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   onPayload(bytes: Uint8Array, start: number, end: number): void {
-    const missing = this._wanted - this._gathered;
-    if (missing < 0) {
-      if (this._offset < 0) return;
+    if (this._offset >= 0) {
       this._hand(bytes, start, end);
       this._offset += end - start;
       return;
     }
+    const missing = this._wanted - this._gathered;
+    if (missing < 0) return;
     const part = end - start < missing ? end - start : missing;
     if (part === this._wanted) return this._deliver(bytes, start, start + part);
     // `bytes` is the receive buffer, read up to `end` and no further: the part moves to its front.
@@ -400,18 +365,20 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   private _deliver(bytes: Uint8Array, start: number, end: number): void {
-    if ((this._flags & QOS_2) !== 0) this.session.remember();
+    this.session.remember();
     this._wanted = -1;
     this._gathered = 0;
     this._hand(bytes, start, end);
   }
 
   private _hand(bytes: Uint8Array, start: number, end: number): void {
-    this.handler.onMessage(this._topic, bytes, start, end, this._flags, this._packetId, this._offset, this._total);
+    const session = this.session;
+    const total = this._wanted;
+    this.handler.onMessage(this._topic, bytes, start, end, session.flags, session.packetId, this._offset, total);
   }
 
   private _onTimer(): void {
-    this._isArmed = this._isResumed = false;
+    this._isArmed = false;
     const nowMs = this._hal.now();
     this._nowMs = nowMs;
     if (this._room >= 0) {
@@ -461,16 +428,16 @@ export class Connection implements SessionHandler, SocketHandler {
   /** Reads all that has arrived, as long as its acknowledgements find room. */
   private _receive(): void {
     const session = this.session;
-    const rx = this._rx;
+    const rx = this.rx;
     while (!session.isPaused) {
       if (this._rxStart === this._rxEnd) {
-        const socket = this._socket;
-        if (this._readable === 0 || !socket) return;
-        const start = session.filled() + this._gathered;
-        const count = this._readable < rx.length - start ? this._readable : rx.length - start;
+        if (this._readable === 0) return;
+        const start = session.decoder.filled + this._gathered;
+        let count = rx.length - start;
+        if (count > this._readable) count = this._readable;
         this._readable -= count;
         this._rxStart = start;
-        this._rxEnd = start + socket.read(rx, start, start + count);
+        this._rxEnd = start + this._socket!.read(rx, start, start + count);
       }
       const at = session.receive(rx, this._rxStart, this._rxEnd, this._nowMs);
       // The session may have ended, and with it the socket and what came from it.
@@ -549,7 +516,6 @@ export class Connection implements SessionHandler, SocketHandler {
     this._isAccepted = false;
     if (isAccepted || !isClosing) {
       this._hasOutcome = true;
-      this._wasAccepted = isAccepted;
       this._reason = isClosing ? END_BY_APPLICATION : reason;
       this._detail = detail;
     }
@@ -605,20 +571,20 @@ export class Connection implements SessionHandler, SocketHandler {
     if (!this._hasOutcome) return;
     this.onDone();
     this._hasOutcome = false;
-    if (this._wasAccepted) this.handler.onOffline(this._reason);
-    else this.handler.onConnectFail(this._reason, this._detail);
+    const reason = this._reason;
+    if (reason === END_BY_APPLICATION || reason <= END_BY_PEER) this.handler.onOffline(reason);
+    else this.handler.onConnectFail(reason, this._detail);
   }
 
-  /** Sets the timer, unless it will fire early enough as it is. */
-  private _arm(): void {
+  /** Sets the timer, to fire at once if `isNow`, unless it will fire early enough as it is. */
+  private _arm(isNow?: boolean): void {
     // It fires as soon as it can.
     if (this._isArmed && ((this._armedMs - this._nowMs) | 0) <= 0) return;
-    const isWaiting = this._nextTarget && !this._socket;
-    let dueMs = this._nowMs;
+    const session = this.session;
     const isDraining = this._isDraining;
-    const isNow = this.session.outbox.doneType >= 0 || this._hasOutcome || isWaiting || this._isResumed;
-    if (!isNow && !(isDraining && this.session.isDrained())) {
-      if (this._room >= 0) dueMs = this.session.deadlineMs;
+    let dueMs = this._nowMs;
+    if (!isNow && session.outbox.doneType < 0 && !this._hasOutcome && !(this._nextTarget && !this._socket)) {
+      if (this._room >= 0) dueMs = session.deadlineMs;
       else if (this._socket || this._isPausing) dueMs = this._deadlineMs;
       else if (isDraining) dueMs = this._drainedMs;
       else {
@@ -626,13 +592,16 @@ export class Connection implements SessionHandler, SocketHandler {
         this._timer.clear();
         return;
       }
-      if (isDraining && ((this._drainedMs - dueMs) | 0) < 0) dueMs = this._drainedMs;
+      if (isDraining) {
+        if (session.isDrained()) dueMs = this._nowMs;
+        else if (((this._drainedMs - dueMs) | 0) < 0) dueMs = this._drainedMs;
+      }
     }
     if (this._isArmed && ((this._armedMs - dueMs) | 0) <= 0) return;
-    // While draining, each event of the platform has to look whether that is over, as when no timer is set.
-    this._isArmed = !isDraining;
     this._armedMs = dueMs;
     const delayMs = (dueMs - this._nowMs) | 0;
+    // While draining, each event of the platform has to look whether that is over, as when no timer is set.
+    this._isArmed = !isDraining || delayMs <= 0;
     this._timer.schedule(delayMs > 0 ? delayMs : 0);
   }
 }

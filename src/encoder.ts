@@ -198,7 +198,11 @@ export class Encoder implements PacketEncoder {
     if (offset + 2 + length > end) return NO_ROOM;
     out[offset] = (type << 4) | (type === PUBREL ? RESERVED_FLAGS : 0);
     out[offset + 1] = length;
-    return length === 0 ? offset + 2 : writeUint16(out, offset + 2, end, packetId);
+    if (length > 0) {
+      out[offset + 2] = packetId >> 8;
+      out[offset + 3] = packetId & 255;
+    }
+    return offset + 2 + length;
   }
 
   /** Count of Topic Filters in the SUBSCRIBE at `out[offset..end)`: its SUBACK has as many codes (3.9.3). */

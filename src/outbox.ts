@@ -10,7 +10,7 @@
  * their outcome; the next one has neither. An entry has a packet id exactly as long as it can be acknowledged.
  */
 import type { PacketEncoder } from "./codec.js";
-import { MAX_PACKET_ID, PUBACK, PUBCOMP, PUBREC } from "./wire.js";
+import { MAX_PACKET_ID, PUBCOMP, PUBREC, SUBACK } from "./wire.js";
 
 /**
  * An entry is four numbers of the table, since an array of its own for each would cost seven slots. The first is its
@@ -109,7 +109,7 @@ export class Outbox {
     for (let tries = 0; tries < MAX_PACKET_ID; tries++) {
       packetId = packetId === MAX_PACKET_ID ? 1 : packetId + 1;
       // Ids are given in turn: before all were, none comes round, and there is nothing to look for.
-      if (this._given < MAX_PACKET_ID || this._find(packetId) < 0) return packetId;
+      if (this._given < MAX_PACKET_ID || this.find(packetId) < 0) return packetId;
     }
     return 0;
   }
@@ -214,9 +214,9 @@ export class Outbox {
    * waits for PUBCOMP, and what is written there is what will be sent again; after any other it has its outcome.
    */
   acknowledge(type: number, packetId: number, keep: number, nowMs: number): number {
-    if (!this.awaits(type, packetId)) return -1;
     const table = this.table;
-    const entry = this.entry(this._hint);
+    const entry = this.awaits(type, packetId);
+    if (entry < 0) return -1;
     if (type === PUBREC) {
       table[entry] = (packetId << ID_SHIFT) | PUBCOMP | SENT;
       table[entry + SENT_AT_MS] = nowMs;
@@ -228,26 +228,12 @@ export class Outbox {
     return table[entry + OFFSET];
   }
 
-  /** True when an entry has this packet id. */
-  knows(packetId: number): boolean {
-    return this._find(packetId) >= 0;
-  }
-
-  /** True when `packetId` waits for the acknowledgement `type` on this connection. */
-  awaits(type: number, packetId: number): boolean {
-    const index = this._find(packetId);
-    return index >= 0 && index < this.passed && (this.table[this.entry(index)] & ACK) === type;
-  }
-
-  /** Where the packet begins that `awaits` found. */
-  packetStart(packetId: number): number {
-    return this.table[this.entry(this._find(packetId)) + OFFSET];
-  }
-
-  /** Where it ends. */
-  packetEnd(packetId: number): number {
-    const entry = this.entry(this._find(packetId));
-    return this.table[entry + OFFSET] + this.table[entry + LENGTH];
+  /** Where in the table the entry is that waits for the acknowledgement `type` on this connection, or -1. */
+  awaits(type: number, packetId: number): number {
+    const index = this.find(packetId);
+    if (index < 0 || index >= this.passed) return -1;
+    const entry = this.entry(index);
+    return (this.table[entry] & ACK) === type ? entry : -1;
   }
 
   /** Milliseconds that the entry waiting longest has been waiting for an acknowledgement; 0 when none is. */
@@ -303,7 +289,8 @@ export class Outbox {
     for (let i = 0; i < this.operations; i++) {
       const from = this.entry(i);
       const ack = table[from] & ACK;
-      const stays = ack === 0 ? keepUnsent && i !== begun : keep && isPublish(ack);
+      // What waits for an acknowledgement below SUBACK is a message.
+      const stays = ack === 0 ? keepUnsent && i !== begun : keep && ack < SUBACK;
       if ((table[from] & DONE) === 0 && !stays) {
         this._shrink(from, 0);
         if (this.watcher) this.watcher.onRemoved(kept);
@@ -352,15 +339,12 @@ export class Outbox {
     return entry + ENTRY === this.table.length ? 0 : entry + ENTRY;
   }
 
-  /** How far behind the oldest the entry with this packet id is, or -1. Where it was found is `_hint`. */
-  private _find(packetId: number): number {
+  /** How far behind the oldest the entry with this packet id is, or -1. */
+  find(packetId: number): number {
     let index = this._hint;
-    for (let tries = 0; tries < this.operations; tries++) {
+    for (let left = this.operations; left > 0; left--) {
       if (index >= this.operations) index = 0;
-      if (this.table[this.entry(index)] >> ID_SHIFT === packetId) {
-        this._hint = index;
-        return index;
-      }
+      if (this.table[this.entry(index)] >> ID_SHIFT === packetId) return (this._hint = index);
       index++;
     }
     return -1;
@@ -395,9 +379,4 @@ export class Outbox {
     const state = this.atOnce > 0 ? DONE : this.operations === 0 ? 0 : this.table[this._head];
     this.doneType = (state & DONE) === 0 ? -1 : state & ACK;
   }
-}
-
-/** True when what waits for this acknowledgement is a message. */
-function isPublish(ack: number): boolean {
-  return ack === PUBACK || ack === PUBREC || ack === PUBCOMP;
 }
