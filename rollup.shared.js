@@ -111,10 +111,10 @@ function languageNames() {
 
 /**
  * The members in `code` that `mayChange` lets change, and their short names: the more often used, the shorter. None is
- * a word of the code already.
+ * a word of the code already, comments aside.
  */
 function shortNames(code, mayChange) {
-  const words = new Set(code.match(/[\w$]+/g));
+  const words = new Set(code.replace(/\/\*[^]*?\*\/|\/\/.*/g, "").match(/[\w$]+/g));
   const letters = [..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_$"];
   const pairs = letters.flatMap((first) => letters.map((second) => first + second));
   const short = [...letters, ...pairs].filter((name) => !words.has(name));
@@ -144,7 +144,7 @@ function minify(isClosed) {
         module: true,
         toplevel: true,
         // Without reduce_funcs: a function used once would be made anew at each call, and cost a board seven slots.
-        compress: { passes: 4, keep_fargs: false, pure_getters: "strict", reduce_funcs: false },
+        compress: { passes: 4, keep_fargs: false, pure_getters: true, reduce_funcs: false },
         mangle: { properties: { ...names, cache: { props: shortNames(code, mayChange) } } },
         format: { comments: false },
       });

@@ -123,6 +123,7 @@ export class Client {
   /** As `connection`. @internal */
   readonly clientId: string;
   private readonly _callbacks: Callbacks;
+  private readonly _keepAliveSeconds: number;
   private readonly _username: string | undefined;
   private readonly _password: string | Uint8Array | undefined;
   /** A topic name that was found valid: those of one sender are often the same. */
@@ -147,7 +148,7 @@ export class Client {
     }
     checkText(text, "clientid", this.clientId);
     // NodeMCU takes 0 for its default too.
-    const keepAliveSeconds = keepalive === 0 ? 60 : asInteger("keepalive", keepalive, 60, 1, 65535);
+    this._keepAliveSeconds = keepalive === 0 ? 60 : asInteger("keepalive", keepalive, 60, 1, 65535);
     const user = isNil(username) ? "" : asData("username", username);
     const name = typeof user === "string" ? user : text.decode(user, 0, user.length, true);
     if (name === undefined) throw new TypeError("username must be UTF-8, and its bytes are not");
@@ -159,7 +160,7 @@ export class Client {
     // A copy: the bytes are the caller's, and they are sent at each lwt() and connect().
     this._password = secret.length > 0 ? secret.slice() : undefined;
     const settings = asOptions(options);
-    const complete = completeOptions(hal.defaults, settings, cleanSession, keepAliveSeconds);
+    const complete = completeOptions(hal.defaults, settings, cleanSession, this._keepAliveSeconds);
     this._callbacks = new Callbacks(this, hal, text, settings.format !== "buffer");
     this.connection = new Connection(hal, codec, text, complete, this._callbacks);
     this._setConnect();
@@ -383,9 +384,10 @@ export class Client {
     if (username) maxLength += 4 * username.length;
     if (password) maxLength += 4 * password.length;
     const session = this.connection.session;
-    const keepAliveSeconds = session.keepAliveMs / 1000;
+    const cleanSession = session.cleanSession;
+    const keepAliveSeconds = this._keepAliveSeconds;
     session.setConnect(
-      { clientId: this.clientId, cleanSession: session.cleanSession, keepAliveSeconds, will, username, password },
+      { clientId: this.clientId, cleanSession, keepAliveSeconds, will, username, password },
       maxLength,
     );
   }

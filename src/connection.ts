@@ -105,8 +105,6 @@ export class Connection implements SessionHandler, SocketHandler {
   private _socket: Socket | undefined = undefined;
   /** Bytes that it takes; below 0 until it is connected, and when there is none. */
   private _room = -1;
-  /** It has ended: what it has for us can be read, and no more than that. */
-  private _isOver = false;
   /** Bytes that it has for us. */
   private _readable = 0;
   /** Where it goes. Undefined once it has got there and will not be sent again. */
@@ -280,9 +278,8 @@ export class Connection implements SessionHandler, SocketHandler {
     this._nowMs = this._hal.now();
     this._isRunning = true;
     // What came before the end counts, a CONNACK that refuses above all. Nothing can be answered any more.
-    this._isOver = true;
     if (this._room > 0) this._room = 0;
-    this._receive();
+    this._receive(true);
     if (this._socket) {
       const reason = failure === "dns" ? CONN_FAIL_DNS : CONN_FAIL_SERVER_NOT_FOUND;
       this._finish(this._isAccepted ? END_BY_PEER : reason, detail);
@@ -425,8 +422,8 @@ export class Connection implements SessionHandler, SocketHandler {
     this._arm();
   }
 
-  /** Reads all that has arrived, as long as its acknowledgements find room. */
-  private _receive(): void {
+  /** Reads all that has arrived, as long as its acknowledgements find room, or none will leave: `isOver`. */
+  private _receive(isOver?: boolean): void {
     const session = this.session;
     const rx = this.rx;
     while (!session.isPaused) {
@@ -444,7 +441,7 @@ export class Connection implements SessionHandler, SocketHandler {
       if (this._rxEnd === 0) return;
       this._rxStart = at;
       if (at === this._rxEnd) continue;
-      if (this._isOver) session.forgetAcknowledgements();
+      if (isOver) session.forgetAcknowledgements();
       this._nowMs = this._hal.now();
       this._flush();
       if (session.isHeld()) return;
@@ -500,7 +497,6 @@ export class Connection implements SessionHandler, SocketHandler {
     if (this._socket) this._socket.close();
     this._socket = undefined;
     this._room = -1;
-    this._isOver = false;
     this._readable = 0;
     this._rxStart = this._rxEnd = 0;
     this._gathered = 0;

@@ -66,24 +66,18 @@ export function writeUint16(out: Uint8Array, at: number, end: number, value: num
   return at + 2;
 }
 
-/** Writes a string or bytes as they are, without a length in front. Passes a negative `at` on. */
-export function writeBytes(text: Text, out: Uint8Array, at: number, end: number, value: string | Uint8Array): number {
-  if (at < 0) return at;
-  if (typeof value === "string") return text.encode(value, out, at, end);
-  if (at + value.length > end) return NO_ROOM;
-  out.set(value, at);
-  return at + value.length;
-}
-
 /** Writes a string or bytes with two bytes of length in front (1.5.3). Passes a negative `at` on. */
 export function writeField(text: Text, out: Uint8Array, at: number, end: number, value: string | Uint8Array): number {
   if (at < 0) return at;
-  if (at + 2 > end) return NO_ROOM;
-  const behind = writeBytes(text, out, at + 2, end, value);
+  const isText = typeof value === "string";
+  const body = at + 2;
+  let behind = isText ? body : body + value.length;
+  if (behind > end) return NO_ROOM;
+  if (isText) behind = text.encode(value, out, body, end);
+  else out.set(value, body);
   if (behind < 0) return behind;
-  const length = behind - at - 2;
-  if (length > MAX_FIELD_LENGTH) return TOO_LONG;
-  writeUint16(out, at, end, length);
+  if (behind - body > MAX_FIELD_LENGTH) return TOO_LONG;
+  writeUint16(out, at, end, behind - body);
   return behind;
 }
 
@@ -135,7 +129,7 @@ export class Encoder implements PacketEncoder {
     payload: string | Uint8Array,
   ): number {
     const text = this._text;
-    // Spelt out what `writeField`, `writeBytes` and `seal` would do: this is the packet that is sent most.
+    // Spelt out what `writeField` and `seal` would do: this is the packet that is sent most.
     const payloadLength = payload.length;
     // A string has at least as many bytes as it has UTF-16 code units.
     const length = topic.length + payloadLength + (packetId === 0 ? 2 : 4);

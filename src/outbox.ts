@@ -166,8 +166,8 @@ export class Outbox {
    */
   sendable(window: number, room: number): number {
     const table = this.table;
-    const start = table[this._next + OFFSET];
     let entry = this._next;
+    const start = table[entry + OFFSET];
     let end = start;
     let free = window - this.inflight;
     for (let left = this.operations - this.passed; left > 0; left--) {
@@ -252,16 +252,6 @@ export class Outbox {
     for (let i = 0; i < this.passed; i++) this.table[this.entry(i) + SENT_AT_MS] = nowMs;
   }
 
-  /** Where the bytes begin that `acknowledge` kept of the oldest entry. */
-  doneStart(): number {
-    return this.table[this._head + OFFSET];
-  }
-
-  /** Where they end. */
-  doneEnd(): number {
-    return this.table[this._head + OFFSET] + this.table[this._head + LENGTH];
-  }
-
   /** Drops the oldest entry, which is finished. */
   dropDone(): void {
     if (this.atOnce > 0) {
@@ -283,10 +273,11 @@ export class Outbox {
    */
   disconnect(keep: boolean, keepUnsent: boolean): void {
     const table = this.table;
+    const operations = this.operations;
     // Of the message that was leaving, the rest is not a message.
     const begun = this.partial > 0 ? this.passed : -1;
     let kept = 0;
-    for (let i = 0; i < this.operations; i++) {
+    for (let i = 0; i < operations; i++) {
       const from = this.entry(i);
       const ack = table[from] & ACK;
       // What waits for an acknowledgement below SUBACK is a message.
@@ -299,10 +290,7 @@ export class Outbox {
       table.copyWithin(this.entry(kept++), from, from + ENTRY);
     }
     this.operations = kept;
-    this.inflight = 0;
-    this._hint = 0;
-    this.partial = 0;
-    this.passed = 0;
+    this.inflight = this._hint = this.partial = this.passed = 0;
     this._next = this._head;
     this._passDone();
     this._lookDone();
@@ -341,9 +329,10 @@ export class Outbox {
 
   /** How far behind the oldest the entry with this packet id is, or -1. */
   find(packetId: number): number {
+    const operations = this.operations;
     let index = this._hint;
-    for (let left = this.operations; left > 0; left--) {
-      if (index >= this.operations) index = 0;
+    for (let left = operations; left > 0; left--) {
+      if (index >= operations) index = 0;
       if (this.table[this.entry(index)] >> ID_SHIFT === packetId) return (this._hint = index);
       index++;
     }
@@ -359,11 +348,12 @@ export class Outbox {
   /** Releases all but the first `keep` bytes of a packet. */
   private _shrink(entry: number, keep: number): void {
     const table = this.table;
-    const end = table[entry + OFFSET] + table[entry + LENGTH];
-    this._live -= table[entry + LENGTH] - keep;
+    const start = table[entry + OFFSET];
+    const length = table[entry + LENGTH];
+    this._live -= length - keep;
     table[entry + LENGTH] = keep;
     if (this._live === 0) this.tail = 0;
-    else if (end === this.tail) this.tail = table[entry + OFFSET] + keep;
+    else if (start + length === this.tail) this.tail = start + keep;
   }
 
   /** On to the next entry that has no outcome. */

@@ -176,7 +176,7 @@ export class Session implements DecoderHandler {
   // Of the options.
   readonly cleanSession: boolean;
   private readonly _queueOffline: boolean;
-  readonly keepAliveMs: number;
+  private readonly _keepAliveMs: number;
   private readonly _maxInflight: number;
   private readonly _ackTimeoutMs: number;
   readonly drainTimeoutMs: number;
@@ -234,7 +234,7 @@ export class Session implements DecoderHandler {
     this._control = new Uint8Array(CONTROL_CAPACITY + 2 * options.receiveMaximum);
     this.cleanSession = options.cleanSession;
     this._queueOffline = options.queueOffline;
-    this.keepAliveMs = options.keepAliveSeconds * 1000;
+    this._keepAliveMs = options.keepAliveSeconds * 1000;
     this._maxInflight = options.maxInflight;
     this._ackTimeoutMs = options.ackTimeoutMs;
     this.drainTimeoutMs = options.drainTimeoutMs;
@@ -338,7 +338,11 @@ export class Session implements DecoderHandler {
 
   /** The return codes in the SUBACK that ended the oldest operation; they are the caller's. */
   grantedCodes(): Uint8Array {
-    return this.outbox.arena.slice(this.outbox.doneStart(), this.outbox.doneEnd());
+    const outbox = this.outbox;
+    const table = outbox.table;
+    const entry = outbox.entry(0);
+    const start = table[entry + OFFSET];
+    return outbox.arena.slice(start, start + table[entry + LENGTH]);
   }
 
   /** Bytes at the front of `scratch` that are in use: what is received next must lie behind them. */
@@ -356,7 +360,7 @@ export class Session implements DecoderHandler {
     if (this._controlEnd > CONTROL_FULL) return start;
     this._nowMs = this._lastReceivedMs = nowMs;
     if (phase < UP && start < end && !this.decoder.isMidPacket() && bytes[start] !== CONNACK << 4) {
-      // At once, since what begins like this may never be complete [MQTT-3.2.0-1].
+      // At once, since what begins like this may never be complete [MQTT-3.2.0-1]. No other packet can be the first.
       this._violation(UNEXPECTED_PACKET);
       return end;
     }
@@ -462,7 +466,7 @@ export class Session implements DecoderHandler {
       this._controlStart += count;
       if (this._pingEnd > 0 && this._controlStart >= this._pingEnd) {
         this._pingEnd = 0;
-        this._pingDeadlineMs = nowMs + this.keepAliveMs;
+        this._pingDeadlineMs = nowMs + this._keepAliveMs;
       }
       if (this._controlStart === this._controlEnd) {
         this._controlStart = this._controlEnd = 0;
@@ -490,20 +494,14 @@ export class Session implements DecoderHandler {
     if (this._phase === IDLE || lateMs < 0) return;
     this._nowMs = nowMs;
     // A device that slept has not heard what came meanwhile. One that is always late has heard it by the next time.
-    const isLate = lateMs > this.keepAliveMs >> KEEP_ALIVE_MARGIN;
+    const isLate = lateMs > this._keepAliveMs >> KEEP_ALIVE_MARGIN;
     if (this.isPaused || (isLate && !this._wasLate)) this._waitAgain();
     this._wasLate = isLate;
-    switch (this._phase) {
-      case SENDING_CONNECT:
-        return this._end(CONN_FAIL_TIMEOUT_SENDING);
-      case AWAIT_CONNACK:
-        return this._end(CONN_FAIL_TIMEOUT_RECEIVING);
-      case FLUSHING:
-        return this._end(END_BY_APPLICATION);
-      case LEAVING:
-        return this._end(this._endReason);
-    }
-    if (this._phase === DRAINING && !isAfter(this._drainedMs, nowMs)) {
+    const phase = this._phase;
+    if (phase === SENDING_CONNECT) return this._end(CONN_FAIL_TIMEOUT_SENDING);
+    if (phase === AWAIT_CONNACK) return this._end(CONN_FAIL_TIMEOUT_RECEIVING);
+    if (phase > DRAINING) return this._end(phase === LEAVING ? this._endReason : END_BY_APPLICATION);
+    if (phase === DRAINING && !isAfter(this._drainedMs, nowMs)) {
       this._phase = FLUSHING;
       this._step(nowMs, FLUSH_MS);
     } else {
@@ -563,7 +561,6 @@ export class Session implements DecoderHandler {
     topicStart: number,
     topicEnd: number,
   ): string | undefined {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     // Nothing of a topic name that was too long is there; it is the only empty one.
     let topic: string | undefined = "";
     if (topicStart < topicEnd) {
@@ -598,7 +595,6 @@ export class Session implements DecoderHandler {
   }
 
   onAck(type: number, packetId: number): void {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     if (type === PUBREL) {
       const control = this._control;
       const index = this._receivedIndex(packetId);
@@ -619,7 +615,6 @@ export class Session implements DecoderHandler {
   }
 
   onSuback(packetId: number, bytes: Uint8Array, start: number, end: number): void {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     const outbox = this.outbox;
     const entry = outbox.awaits(SUBACK, packetId);
     if (entry < 0) return;
@@ -633,7 +628,6 @@ export class Session implements DecoderHandler {
   }
 
   onPingresp(): void {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     // As long as PINGREQ has not left, it is no answer.
     if (this._pingEnd === 0) this._isPinging = false;
   }
@@ -703,13 +697,13 @@ export class Session implements DecoderHandler {
   private _waitAgain(): void {
     const nowMs = this._nowMs;
     this._lastReceivedMs = nowMs;
-    this._pingDeadlineMs = nowMs + this.keepAliveMs;
+    this._pingDeadlineMs = nowMs + this._keepAliveMs;
     this.outbox.waitAgain(nowMs);
   }
 
   private _keepAlive(): void {
     const nowMs = this._nowMs;
-    const keepAliveMs = this.keepAliveMs;
+    const keepAliveMs = this._keepAliveMs;
     // The broker wants its PINGREQ also while its answers are not read.
     if (this.isPaused && this._pingEnd === 0) this._isPinging = false;
     if (this._isPinging && this._pingEnd > 0) {
@@ -738,8 +732,8 @@ export class Session implements DecoderHandler {
    */
   private _pingDueMs(): number {
     const isQuiet = !this._isPinging && isAfter(this._lastSentMs, this._lastReceivedMs);
-    const marginMs = this.keepAliveMs >> KEEP_ALIVE_MARGIN;
-    return (isQuiet ? this._lastReceivedMs : this._lastSentMs) + this.keepAliveMs - marginMs;
+    const marginMs = this._keepAliveMs >> KEEP_ALIVE_MARGIN;
+    return (isQuiet ? this._lastReceivedMs : this._lastSentMs) + this._keepAliveMs - marginMs;
   }
 
   /** Sets the deadline while UP or DRAINING. */

@@ -42,6 +42,13 @@ function send(outbox: Outbox, room = Infinity, window = 100, nowMs = 0): string 
   return sent;
 }
 
+/** What `acknowledge` kept of the oldest entry. */
+function doneBytes(outbox: Outbox): Uint8Array {
+  const entry = outbox.entry(0);
+  const start = outbox.table[entry + OFFSET];
+  return outbox.arena.slice(start, start + outbox.table[entry + LENGTH]);
+}
+
 function isSent(outbox: Outbox): boolean {
   return outbox.passed === outbox.operations;
 }
@@ -312,7 +319,7 @@ function compare(random: Random): void {
       isIdle: isIdle(outbox),
       isMidPacket: outbox.partial > 0,
       doneType: outbox.doneType,
-      done: outbox.doneType < 0 ? "" : hex(outbox.arena.slice(outbox.doneStart(), outbox.doneEnd())),
+      done: outbox.doneType < 0 ? "" : hex(doneBytes(outbox)),
       longestWait: outbox.longestWait(nowMs | 0),
       nextPacketId: outbox.nextPacketId(),
     };
