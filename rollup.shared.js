@@ -110,20 +110,19 @@ function languageNames() {
 }
 
 /**
- * The members in `code` that `mayChange` lets change, and their short names: the more often used, the shorter. None is
- * a word of the code already, comments aside.
+ * The members in `code` that are used most, of those that `mayChange` lets change, and a letter for each that is no word
+ * of the code. The others are terser's to name.
  */
-function shortNames(code, mayChange) {
+function letterNames(code, mayChange) {
   const words = new Set(code.replace(/\/\*[^]*?\*\/|\/\/.*/g, "").match(/[\w$]+/g));
-  const letters = [..."abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_$"];
-  const pairs = letters.flatMap((first) => letters.map((second) => first + second));
-  const short = [...letters, ...pairs].filter((name) => !words.has(name));
+  // As often as they come in the language's own words: it compresses better.
+  const letters = [..."etnsiroualcdhpfmgbvwyxkqzjTSEOINRCAUDPMLFVBGHKWQXYZJ_$"].filter((name) => !words.has(name));
   const uses = new Map();
   for (const [, name] of code.matchAll(/\.([A-Za-z_$][\w$]*)/g)) {
     if (mayChange(name)) uses.set(name, (uses.get(name) ?? 0) + 1);
   }
-  const names = [...uses].sort(([, one], [, other]) => other - one);
-  return new Map(names.map(([name], i) => [name, short[i]]));
+  const names = [...uses.keys()].sort((one, other) => uses.get(other) - uses.get(one));
+  return new Map(letters.slice(0, names.length).map((letter, i) => [names[i], letter]));
 }
 
 /**
@@ -145,7 +144,7 @@ function minify(isClosed) {
         toplevel: true,
         // Without reduce_funcs: a function used once would be made anew at each call, and cost a board seven slots.
         compress: { passes: 4, keep_fargs: false, pure_getters: true, reduce_funcs: false },
-        mangle: { properties: { ...names, cache: { props: shortNames(code, mayChange) } } },
+        mangle: { properties: { ...names, cache: { props: letterNames(code, mayChange) } } },
         format: { comments: false },
       });
       return renderChunk.call(this, code, ...rest);

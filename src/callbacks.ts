@@ -167,12 +167,14 @@ export class Callbacks implements ConnectionHandler {
     info.retain = (flags & RETAIN) !== 0;
     info.dup = (flags & DUP) !== 0;
     info.packetId = packetId;
-    let data: string | Uint8Array | undefined = undefined;
-    if (offset >= 0) data = bytes.subarray(start, end);
-    else if (start < end) data = this._isText ? this.text.decode(bytes, start, end, false) : bytes.subarray(start, end);
     try {
-      if (offset < 0) (callback as MessageCallback)(this._client, topic, data, info);
-      else (callback as DataCallback)(this._client, topic, data as Uint8Array, offset, total, info);
+      if (offset < 0) {
+        let data: string | Uint8Array | undefined = undefined;
+        if (start < end) data = this._isText ? this.text.decode(bytes, start, end, false) : bytes.subarray(start, end);
+        (callback as MessageCallback)(this._client, topic, data, info);
+      } else {
+        (callback as DataCallback)(this._client, topic, bytes.subarray(start, end), offset, total, info);
+      }
     } catch (error) {
       this.hal.uncaught(error);
     }

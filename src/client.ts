@@ -477,7 +477,7 @@ function completeOptions(
   }
   complete.queueOffline = asFlag("queueOffline", options.queueOffline, false);
   if (complete.queueOffline && cleanSession) {
-    throw new TypeError("queueOffline must not be set when cleansession is 1: what was accepted would be forgotten");
+    throw new TypeError("queueOffline must not be set when cleansession is 1");
   }
   const format: unknown = options.format;
   if (!isNil(format) && format !== "string" && format !== "buffer") {

@@ -230,7 +230,7 @@ export class Connection implements SessionHandler, SocketHandler {
   /** The end of `pause`. Returns false when there was none. */
   resume(): boolean {
     if (!this.session.isPaused) return false;
-    this._nowMs = this._hal.now();
+    this._readClock();
     this.session.resume(this._nowMs);
     // What is there is read when the platform calls.
     this._arm(true);
@@ -262,7 +262,7 @@ export class Connection implements SessionHandler, SocketHandler {
 
   onWritable(count: number): void {
     const isFirst = this._room < 0;
-    this._nowMs = this._hal.now();
+    this._readClock();
     this._room = count;
     if (isFirst) this.session.connect(this._nowMs);
     this._run();
@@ -275,7 +275,7 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   onError(failure: SocketFailure, detail?: unknown): void {
-    this._nowMs = this._hal.now();
+    this._readClock();
     this._isRunning = true;
     // What came before the end counts, a CONNACK that refuses above all. Nothing can be answered any more.
     if (this._room > 0) this._room = 0;
@@ -406,7 +406,7 @@ export class Connection implements SessionHandler, SocketHandler {
       }
       if (this._hasOutcome || this._nextTarget) {
         this._settle();
-        this._nowMs = this._hal.now();
+        this._readClock();
       }
       if (this._isDraining) this._tellDrained();
       this._arm();
@@ -414,10 +414,14 @@ export class Connection implements SessionHandler, SocketHandler {
     this._isRunning = false;
   }
 
+  private _readClock(): void {
+    this._nowMs = this._hal.now();
+  }
+
   /** What follows from a call of the application: bytes may leave, but callbacks wait for the platform's next call. */
   private _afterCall(): void {
     if (this._isRunning) return;
-    this._nowMs = this._hal.now();
+    this._readClock();
     this._flush();
     this._arm();
   }
@@ -442,7 +446,7 @@ export class Connection implements SessionHandler, SocketHandler {
       this._rxStart = at;
       if (at === this._rxEnd) continue;
       if (isOver) session.forgetAcknowledgements();
-      this._nowMs = this._hal.now();
+      this._readClock();
       this._flush();
       if (session.isHeld()) return;
     }
@@ -467,14 +471,10 @@ export class Connection implements SessionHandler, SocketHandler {
   private _makeRoom(): boolean {
     const session = this.session;
     if (!session.isUp()) return false;
-    this._nowMs = this._hal.now();
+    this._readClock();
     this._flush();
     const outbox = session.outbox;
-    let type = outbox.doneType;
-    while (type >= 0 && !this.handler.listens(type)) {
-      outbox.dropDone();
-      type = outbox.doneType;
-    }
+    while (outbox.doneType >= 0 && !this.handler.listens(outbox.doneType)) outbox.dropDone();
     return true;
   }
 
@@ -547,7 +547,7 @@ export class Connection implements SessionHandler, SocketHandler {
     if (!isDrained && ((this._drainedMs - this._nowMs) | 0) > 0) return;
     this._isDraining = false;
     this.handler.onDrain(isDrained);
-    this._nowMs = this._hal.now();
+    this._readClock();
     this._flush();
   }
 

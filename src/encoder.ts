@@ -94,11 +94,13 @@ export class Encoder implements PacketEncoder {
   connect(out: Uint8Array, offset: number, end: number, fields: ConnectFields): number {
     const text = this._text;
     const will = fields.will;
+    const username = fields.username;
+    const password = fields.password;
     const body = offset + headerLength(10);
     let flags = fields.cleanSession ? 2 : 0;
     if (will) flags |= 4 | (will.qos << 3) | (will.retain ? 32 : 0);
-    if (fields.username !== undefined) flags |= 128;
-    if (fields.password !== undefined) flags |= 64;
+    if (username !== undefined) flags |= 128;
+    if (password !== undefined) flags |= 64;
     let at = writeField(text, out, body, end, "MQTT");
     at = writeUint16(out, at, end, (4 << 8) | flags);
     at = writeUint16(out, at, end, fields.keepAliveSeconds);
@@ -108,8 +110,8 @@ export class Encoder implements PacketEncoder {
       at = writeField(text, out, at, end, will.topic);
       at = writeField(text, out, at, end, will.message);
     }
-    if (fields.username !== undefined) at = writeField(text, out, at, end, fields.username);
-    if (fields.password !== undefined) at = writeField(text, out, at, end, fields.password);
+    if (username !== undefined) at = writeField(text, out, at, end, username);
+    if (password !== undefined) at = writeField(text, out, at, end, password);
     return seal(out, offset, body, at, end, CONNECT << 4);
   }
 

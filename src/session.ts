@@ -290,7 +290,8 @@ export class Session implements DecoderHandler {
   lost(): void {
     this._phase = IDLE;
     this.isPaused = false;
-    this._connectLeft = this._controlStart = this._controlEnd = this._pingEnd = 0;
+    this._connectLeft = 0;
+    this.forgetAcknowledgements();
     this.decoder.stop();
     this.outbox.disconnect(!this.cleanSession, this._queueOffline);
     if (this.cleanSession) this._receivedEnd = CONTROL_CAPACITY;
@@ -459,9 +460,10 @@ export class Session implements DecoderHandler {
 
   /** The first `count` of the bytes that `pending` counted are with the network now. */
   sent(count: number, nowMs: number): void {
+    const outbox = this.outbox;
     this._nowMs = this._lastSentMs = nowMs;
-    if (this.out === this.outbox.arena) {
-      this.outbox.sent(count, nowMs);
+    if (this.out === outbox.arena) {
+      outbox.sent(count, nowMs);
     } else if (this.out === this._control) {
       this._controlStart += count;
       if (this._pingEnd > 0 && this._controlStart >= this._pingEnd) {
@@ -485,7 +487,7 @@ export class Session implements DecoderHandler {
     if (this._phase !== UP && this._phase !== DRAINING) return;
     // Without a ping under way, what was planned is early enough: sending only makes the next one due later.
     if (this._isPinging) this._notLater(this._pingDueMs());
-    if (this.outbox.inflight > 0) this._notLater(nowMs + this._ackTimeoutMs);
+    if (outbox.inflight > 0) this._notLater(nowMs + this._ackTimeoutMs);
   }
 
   /** Time has passed. Does what is due, and sets `deadlineMs`; there may be something to send then. */
@@ -732,8 +734,8 @@ export class Session implements DecoderHandler {
    */
   private _pingDueMs(): number {
     const isQuiet = !this._isPinging && isAfter(this._lastSentMs, this._lastReceivedMs);
-    const marginMs = this._keepAliveMs >> KEEP_ALIVE_MARGIN;
-    return (isQuiet ? this._lastReceivedMs : this._lastSentMs) + this._keepAliveMs - marginMs;
+    const keepAliveMs = this._keepAliveMs;
+    return (isQuiet ? this._lastReceivedMs : this._lastSentMs) + keepAliveMs - (keepAliveMs >> KEEP_ALIVE_MARGIN);
   }
 
   /** Sets the deadline while UP or DRAINING. */
