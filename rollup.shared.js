@@ -110,8 +110,8 @@ function languageNames() {
 }
 
 /**
- * The members in `code` that are used most, of those that `mayChange` lets change, and a letter for each that is no word
- * of the code. The others are terser's to name.
+ * The members in `code` that are used most, of those that `mayChange` lets change, and a letter for each that is no
+ * word of the code. The others are terser's to name.
  */
 function letterNames(code, mayChange) {
   const words = new Set(code.replace(/\/\*[^]*?\*\/|\/\/.*/g, "").match(/[\w$]+/g));

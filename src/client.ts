@@ -4,7 +4,7 @@
  * Holds no protocol knowledge and no state of a connection. Arguments are strictly positional, null and undefined stand
  * for the default; a wrong one throws before anything changes. The shapes are those of NodeMCU's document of 2017.
  */
-import type { Capacities, Hal, Text } from "../hal/socket.js";
+import type { Capacities, Hal } from "../hal/socket.js";
 import {
   asCallback,
   asData,
