@@ -5,6 +5,7 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { runInNewContext } from "node:vm";
 import terser from "@rollup/plugin-terser";
 import ts from "typescript";
 
@@ -95,6 +96,39 @@ function publicNames() {
   return [...names];
 }
 
+/** Names of the members of whatever the language itself has. Those of browsers are nothing to a board. */
+function languageNames() {
+  const names = new Set();
+  const seen = new Set();
+  const visit = (value) => {
+    if (Object(value) !== value || seen.has(value)) return;
+    seen.add(value);
+    for (const [name, member] of Object.entries(Object.getOwnPropertyDescriptors(value))) {
+      names.add(name);
+      visit(member.value);
+    }
+    visit(Object.getPrototypeOf(value));
+  };
+  visit(runInNewContext("delete globalThis.console; delete globalThis.WebAssembly; globalThis"));
+  return [...names];
+}
+
+/**
+ * The members in `code` that are used most, of those that `mayChange` lets change, and a letter for each that is no
+ * word of the code. The others are terser's to name.
+ */
+function letterNames(code, mayChange) {
+  const words = new Set(code.replace(/\/\*[^]*?\*\/|\/\/.*/g, "").match(/[\w$]+/g));
+  // As often as they come in the language's own words: it compresses better.
+  const letters = [..."etnsiroualcdhpfmgbvwyxkqzjTSEOINRCAUDPMLFVBGHKWQXYZJ_$"].filter((name) => !words.has(name));
+  const uses = new Map();
+  for (const [, name] of code.matchAll(/\.([A-Za-z_$][\w$]*)/g)) {
+    if (mayChange(name)) uses.set(name, (uses.get(name) ?? 0) + 1);
+  }
+  const names = [...uses.keys()].sort((one, other) => uses.get(other) - uses.get(one));
+  return new Map(letters.slice(0, names.length).map((letter, i) => [names[i], letter]));
+}
+
 /**
  * One scope, and short names for members.
  *
@@ -102,15 +136,24 @@ function publicNames() {
  *   false: only those that begin with `_`, which are private here
  */
 function minify(isClosed) {
-  return terser({
-    ecma: 2020,
-    module: true,
-    toplevel: true,
-    // Without reduce_funcs: a function used once would be made anew at each call, and cost a board seven slots.
-    compress: { passes: 4, keep_fargs: false, pure_getters: "strict", reduce_funcs: false },
-    mangle: { properties: isClosed ? { reserved: publicNames() } : { regex: /^_/ } },
-    format: { comments: false },
-  });
+  const reserved = new Set(isClosed ? [...publicNames(), ...languageNames()] : []);
+  const mayChange = (name) => (isClosed ? !reserved.has(name) : name.startsWith("_"));
+  const names = isClosed ? { reserved: [...reserved], builtins: true } : { regex: /^_/ };
+  return {
+    name: "minify",
+    renderChunk(code, ...rest) {
+      const { renderChunk } = terser({
+        ecma: 2020,
+        module: true,
+        toplevel: true,
+        // Without reduce_funcs: a function used once would be made anew at each call, and cost a board seven slots.
+        compress: { passes: 4, keep_fargs: false, pure_getters: true, reduce_funcs: false },
+        mangle: { properties: { ...names, cache: { props: letterNames(code, mayChange) } } },
+        format: { comments: false },
+      });
+      return renderChunk.call(this, code, ...rest);
+    },
+  };
 }
 
 /**

@@ -23,7 +23,7 @@ export function show(value: unknown): string {
 
 /** An error that names the argument and shows its value. */
 export function wrong(name: string, expected: string, value: unknown): TypeError {
-  return new TypeError(name + " must be " + expected + ", not " + show(value));
+  return new TypeError(`${name} must be ${expected}, not ${show(value)}`);
 }
 
 /** An error that says that an argument cannot become UTF-8 [MQTT-1.5.3-1]. */
@@ -36,8 +36,7 @@ export function asInteger(name: string, value: unknown, byDefault: number, min: 
   if (isNil(value)) return byDefault;
   if (typeof value !== "number") throw wrong(name, "a number", value);
   if (value >= min && value <= max && Math.floor(value) === value) return value;
-  const range = String(min) + " to " + String(max);
-  throw new RangeError(name + " must be an integer from " + range + ", not " + show(value));
+  throw new RangeError(`${name} must be an integer from ${min} to ${max}, not ${show(value)}`);
 }
 
 /** 0, 1, or a boolean. */
@@ -81,7 +80,7 @@ export function checkField(text: Text, name: string, value: string | Uint8Array)
     if (length === ILL_FORMED) throw illFormed(name);
   }
   if (length > MAX_FIELD_LENGTH) {
-    throw new RangeError(name + " must be at most 65535 bytes long, not " + String(length));
+    throw new RangeError(`${name} must be at most 65535 bytes long, not ${length}`);
   }
 }
 

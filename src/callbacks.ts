@@ -71,14 +71,14 @@ export interface Events {
   message: MessageCallback;
   /** From version 3: a message longer than `maxMessageLength`, and as much of its payload as fits. */
   overflow: MessageCallback;
-  /** Ours: a message longer than `maxMessageLength` in pieces. While it is set, `overflow` is not called. */
-  data: DataCallback;
   /** From version 3: also the last argument of `publish`. */
   puback: DoneCallback;
   /** From version 3: also the last argument of `subscribe`. */
   suback: SubscribeCallback;
   /** From version 3: also the last argument of `unsubscribe`. */
   unsuback: DoneCallback;
+  /** Ours: a message longer than `maxMessageLength` in pieces. While it is set, `overflow` is not called. */
+  data: DataCallback;
 }
 
 /** The slots, one for each event. */
@@ -92,16 +92,16 @@ export class Callbacks implements ConnectionHandler {
     offline: undefined,
     message: undefined,
     overflow: undefined,
-    data: undefined,
     puback: undefined,
     suback: undefined,
     unsuback: undefined,
+    data: undefined,
   };
   /** What `drain` of the client is to call. */
   drained: DrainCallback | undefined = undefined;
   private readonly _client: Client;
-  private readonly _hal: Hal;
-  private readonly _text: Text;
+  readonly hal: Hal;
+  readonly text: Text;
   private readonly _isText: boolean;
   /** Handed out with every message, lest each cost an object. */
   private readonly _info: MessageInfo = { qos: 0, retain: false, dup: false, packetId: 0 };
@@ -114,13 +114,13 @@ export class Callbacks implements ConnectionHandler {
    */
   constructor(client: Client, hal: Hal, text: Text, isText: boolean) {
     this._client = client;
-    this._hal = hal;
-    this._text = text;
+    this.hal = hal;
+    this.text = text;
     this._isText = isText;
   }
 
   onConnect(sessionPresent: boolean): void {
-    this._call(this.slots.connect, sessionPresent, undefined);
+    this._call(this.slots.connect, sessionPresent);
   }
 
   onConnectFail(reason: number, detail: unknown): void {
@@ -128,13 +128,13 @@ export class Callbacks implements ConnectionHandler {
   }
 
   onOffline(reason: number): void {
-    this._call(this.slots.offline, reason, undefined);
+    this._call(this.slots.offline, reason);
   }
 
   onDrain(isDrained: boolean): void {
     const callback = this.drained;
     this.drained = undefined;
-    this._call(callback, isDrained, undefined);
+    this._call(callback, isDrained);
   }
 
   wantsData(): boolean {
@@ -146,7 +146,7 @@ export class Callbacks implements ConnectionHandler {
   }
 
   onDone(type: number, granted: Uint8Array | undefined): void {
-    this._call(this._doneSlot(type) as DoneCallback | undefined, granted, undefined);
+    this._call(this._doneSlot(type) as DoneCallback | undefined, granted);
   }
 
   onMessage(
@@ -161,20 +161,22 @@ export class Callbacks implements ConnectionHandler {
   ): void {
     const slots = this.slots;
     const callback = offset === WHOLE ? slots.message : offset === CUT ? slots.overflow : slots.data;
-    if (callback === undefined) return;
+    if (!callback) return;
     const info = this._info;
     info.qos = ((flags >> 1) & 3) as QoS;
     info.retain = (flags & RETAIN) !== 0;
     info.dup = (flags & DUP) !== 0;
     info.packetId = packetId;
-    let data: string | Uint8Array | undefined = undefined;
-    if (offset >= 0 || (start < end && !this._isText)) data = bytes.subarray(start, end);
-    else if (start < end) data = this._text.decode(bytes, start, end, false);
     try {
-      if (offset < 0) (callback as MessageCallback)(this._client, topic, data, info);
-      else (callback as DataCallback)(this._client, topic, data as Uint8Array, offset, total, info);
+      if (offset < 0) {
+        let data: string | Uint8Array | undefined = undefined;
+        if (start < end) data = this._isText ? this.text.decode(bytes, start, end, false) : bytes.subarray(start, end);
+        (callback as MessageCallback)(this._client, topic, data, info);
+      } else {
+        (callback as DataCallback)(this._client, topic, bytes.subarray(start, end), offset, total, info);
+      }
     } catch (error) {
-      this._hal.uncaught(error);
+      this.hal.uncaught(error);
     }
   }
 
@@ -183,14 +185,14 @@ export class Callbacks implements ConnectionHandler {
   }
 
   /** Calls a slot that may be empty, with the arguments there are. */
-  private _call<A, B>(callback: ((client: Client, a: A, b: B) => void) | undefined, a: A, b: B): void {
-    if (callback === undefined) return;
+  private _call<A, B>(callback: ((client: Client, a: A, b: B) => void) | undefined, a: A, b?: B): void {
+    if (!callback) return;
     try {
       if (b !== undefined) callback(this._client, a, b);
       else if (a !== undefined) (callback as (client: Client, a: A) => void)(this._client, a);
       else (callback as (client: Client) => void)(this._client);
     } catch (error) {
-      this._hal.uncaught(error);
+      this.hal.uncaught(error);
     }
   }
 }

@@ -4,7 +4,7 @@
  * Holds no protocol knowledge and no state of a connection. Arguments are strictly positional, null and undefined stand
  * for the default; a wrong one throws before anything changes. The shapes are those of NodeMCU's document of 2017.
  */
-import type { Capacities, Hal, Text } from "../hal/socket.js";
+import type { Capacities, Hal } from "../hal/socket.js";
 import {
   asCallback,
   asData,
@@ -46,6 +46,7 @@ import {
   CONN_FAIL_TIMEOUT_SENDING,
 } from "./errors.js";
 import { isTopicFilter, isTopicName } from "./topic.js";
+import { SUBSCRIBE, UNSUBSCRIBE } from "./wire.js";
 
 export type {
   ConnectCallback,
@@ -118,20 +119,12 @@ export class Client {
   readonly connection: Connection;
   /** As `connection`. @internal */
   readonly clientId: string;
-  /** As `connection`. @internal */
-  readonly hal: Hal;
-  /** As `connection`. @internal */
-  readonly text: Text;
   private readonly _callbacks: Callbacks;
   private readonly _keepAliveSeconds: number;
-  private readonly _cleanSession: boolean;
-  private readonly _drainTimeoutMs: number;
   private readonly _username: string | undefined;
   private readonly _password: string | Uint8Array | undefined;
   /** A topic name that was found valid: those of one sender are often the same. */
   private _topic = "/";
-  /** Topic Filters that one packet may have: their return codes must fit the receive buffer. */
-  private readonly _maxFilters: number;
 
   /** For `createMqtt`, which says what the arguments are. */
   constructor(
@@ -145,11 +138,9 @@ export class Client {
     options: Maybe<number | ClientOptions>,
   ) {
     const text = hal.createText();
-    this.hal = hal;
-    this.text = text;
-    this._cleanSession = asFlag("cleansession", cleansession, true);
+    const cleanSession = asFlag("cleansession", cleansession, true);
     this.clientId = isNil(clientid) ? CLIENT_ID_PREFIX + hal.generateId() : asString("clientid", clientid);
-    if (this.clientId === "" && !this._cleanSession) {
+    if (this.clientId === "" && !cleanSession) {
       throw new TypeError('clientid must not be "" when cleansession is 0: nobody could find the session again');
     }
     checkText(text, "clientid", this.clientId);
@@ -159,24 +150,22 @@ export class Client {
     const name = typeof user === "string" ? user : text.decode(user, 0, user.length, true);
     if (name === undefined) throw new TypeError("username must be UTF-8, and its bytes are not");
     checkText(text, "username", name);
-    this._username = name === "" ? undefined : name;
+    this._username = name || undefined;
     const secret = isNil(password) ? "" : asData("password", password);
     if (secret.length > 0 && name === "") throw new TypeError("password must not be given without a username");
     checkField(text, "password", secret);
     // A copy: the bytes are the caller's, and they are sent at each lwt() and connect().
-    this._password = secret.length === 0 ? undefined : typeof secret === "string" ? secret : secret.slice();
+    this._password = secret.length > 0 ? secret.slice() : undefined;
     const settings = asOptions(options);
-    const complete = completeOptions(hal.defaults, settings, this._cleanSession, this._keepAliveSeconds);
-    this._maxFilters = complete.rxCapacity - 2;
-    this._drainTimeoutMs = complete.drainTimeoutMs;
+    const complete = completeOptions(hal.defaults, settings, cleanSession, this._keepAliveSeconds);
     this._callbacks = new Callbacks(this, hal, text, settings.format !== "buffer");
     this.connection = new Connection(hal, codec, text, complete, this._callbacks);
-    this._setConnect(undefined);
+    this._setConnect();
   }
 
   /** True while a session is up: operations are accepted. */
   get connected(): boolean {
-    return this.connection.isUp();
+    return this.connection.session.isUp();
   }
 
   /**
@@ -186,7 +175,7 @@ export class Client {
   on<E extends keyof Events>(event: E, callback: Events[E] | null): void {
     // That a callback fits its slot is what the signature says.
     const slots = this._callbacks.slots as Record<string, unknown>;
-    if (typeof (event as unknown) !== "string" || !Object.prototype.hasOwnProperty.call(slots, event)) {
+    if (typeof (event as unknown) !== "string" || !hasOwn(slots, event)) {
       throw wrong("event", "one of " + Object.keys(slots).join(", "), event);
     }
     if ((callback as unknown) === undefined) throw wrong("callback", "a function or null", callback);
@@ -204,8 +193,9 @@ export class Client {
       qos: asQos("qos", qos),
       retain: asFlag("retain", retain, false),
     };
-    checkField(this.text, "topic", will.topic);
-    checkField(this.text, "message", will.message);
+    const text = this._callbacks.text;
+    checkField(text, "topic", will.topic);
+    checkField(text, "message", will.message);
     this._setConnect(will);
   }
 
@@ -252,8 +242,8 @@ export class Client {
     while (first < 5 && typeof rest[first] !== "function") first++;
     // Without a function, what could be one must be nil: settings end behind the third.
     let settings = first < 5 ? first : 3;
-    let ok = rest[first < 5 ? first : 3];
-    let fail = rest[first < 5 ? first + 1 : 4];
+    let ok = rest[settings];
+    let fail = rest[settings + 1];
     if (first < 5 && first > 0 && isNil(fail) && isNil(rest[first - 1])) {
       // A function alone behind a null, which stands in the place of `ok`.
       settings = first - 1;
@@ -263,13 +253,14 @@ export class Client {
     if (settings > 3) throw wrong("ok", "a function", rest[3]);
     const okCallback = asCallback("ok", ok as Maybe<ConnectCallback>);
     const failCallback = asCallback("fail", fail as Maybe<ConnfailCallback>);
-    const port = asInteger("port", settings > 0 ? a : undefined, 1883, 1, 65535);
-    const secure = this._asSecure(settings > 1 ? b : undefined);
-    const autoReconnect = asFlag("autoreconnect", settings > 2 ? c : undefined, false);
-    if (this.connection.isUp()) throw new Error("already connected");
+    rest.length = settings;
+    const port = asInteger("port", rest[0], 1883, 1, 65535);
+    const secure = this._asSecure(rest[1]);
+    const autoReconnect = asFlag("autoreconnect", rest[2], false);
+    if (this.connected) throw new Error("already connected");
     if (!this.connection.connect(name, port, secure, autoReconnect)) return false;
-    if (okCallback !== undefined) this._callbacks.slots.connect = okCallback;
-    if (failCallback !== undefined) this._callbacks.slots.connfail = failCallback;
+    if (okCallback) this._callbacks.slots.connect = okCallback;
+    if (failCallback) this._callbacks.slots.connfail = failCallback;
     return true;
   }
 
@@ -299,8 +290,8 @@ export class Client {
    */
   drain(callback: DrainCallback, timeoutMs?: number | null): boolean {
     const drained = asCallback("callback", callback);
-    if (drained === undefined) throw wrong("callback", "a function", callback);
-    const limitMs = asInteger("timeoutMs", timeoutMs, this._drainTimeoutMs, 0, MAX_MS);
+    if (!drained) throw wrong("callback", "a function", callback);
+    const limitMs = asInteger("timeoutMs", timeoutMs, this.connection.session.drainTimeoutMs, 0, MAX_MS);
     if (!this.connection.drain(limitMs)) return false;
     this._callbacks.drained = drained;
     return true;
@@ -342,9 +333,9 @@ export class Client {
     let flags = qos === undefined ? 0 : asQos("qos", qos) << 1;
     if (retain !== undefined && asFlag("retain", retain, false)) flags |= 1;
     const callback = done === undefined ? done : asCallback("callback", done);
-    const result = this.connection.publish(name, data, flags);
+    const result = this.connection.queue(flags, name, data);
     if (result < 0 && !isQueued(result)) return false;
-    if (callback !== undefined) this._callbacks.slots.puback = callback;
+    if (callback) this._callbacks.slots.puback = callback;
     return true;
   }
 
@@ -362,9 +353,9 @@ export class Client {
     const filters = this._filters(topics, hasQos ? asQos("qos", a) : 0, true);
     const callback = asCallback("callback", (hasQos ? b : a) as Maybe<SubscribeCallback>);
     if (!hasQos && !isNil(b)) throw wrong("callback", "the last argument", b);
-    if (!isQueued(this.connection.subscribe(filters))) return false;
-    if (callback !== undefined) this._callbacks.slots.suback = callback;
-    return true;
+    const isAccepted = isQueued(this.connection.queue(SUBSCRIBE, filters, ""));
+    if (isAccepted && callback) this._callbacks.slots.suback = callback;
+    return isAccepted;
   }
 
   /**
@@ -375,29 +366,25 @@ export class Client {
   unsubscribe(topics: string | number | Record<string, unknown>, done?: DoneCallback | null): boolean {
     const filters = this._filters(topics, 0, false);
     const callback = asCallback("callback", done);
-    if (!isQueued(this.connection.unsubscribe(filters))) return false;
-    if (callback !== undefined) this._callbacks.slots.unsuback = callback;
-    return true;
+    const isAccepted = isQueued(this.connection.queue(UNSUBSCRIBE, filters, ""));
+    if (isAccepted && callback) this._callbacks.slots.unsuback = callback;
+    return isAccepted;
   }
 
   /** Has CONNECT encoded anew. Every field was checked. */
-  private _setConnect(will: Will | undefined): void {
+  private _setConnect(will?: Will): void {
     const username = this._username;
     const password = this._password;
     // What `length` counts takes four bytes at most: XS on a board counts characters, not UTF-16 code units.
     let maxLength = 32 + 4 * this.clientId.length;
-    if (will !== undefined) maxLength += 4 * (will.topic.length + will.message.length);
-    if (username !== undefined) maxLength += 4 * username.length;
-    if (password !== undefined) maxLength += 4 * password.length;
-    this.connection.setConnect(
-      {
-        clientId: this.clientId,
-        cleanSession: this._cleanSession,
-        keepAliveSeconds: this._keepAliveSeconds,
-        will,
-        username,
-        password,
-      },
+    if (will) maxLength += 4 * (will.topic.length + will.message.length);
+    if (username) maxLength += 4 * username.length;
+    if (password) maxLength += 4 * password.length;
+    const session = this.connection.session;
+    const cleanSession = session.cleanSession;
+    const keepAliveSeconds = this._keepAliveSeconds;
+    session.setConnect(
+      { clientId: this.clientId, cleanSession, keepAliveSeconds, will, username, password },
       maxLength,
     );
   }
@@ -415,7 +402,7 @@ export class Client {
     const isOptions = typeof secure === "object" && secure !== null && !Array.isArray(secure);
     if (!isOptions && !asFlag("secure", secure, false)) return undefined;
     const options = isOptions ? secure : {};
-    this.hal.checkSecure(options);
+    this._callbacks.hal.checkSecure(options);
     // A copy: what was checked is what counts, also when the connection is made later, or again.
     return Object.assign({}, options);
   }
@@ -432,9 +419,9 @@ export class Client {
     const table = topics as Record<string, unknown>;
     const names = Object.keys(table);
     if (names.length === 0) throw new Error("no topics found");
-    if (names.length > this._maxFilters) {
-      throw new RangeError("topics must be at most " + String(this._maxFilters) + ", not " + String(names.length));
-    }
+    // The return codes of one packet must fit the receive buffer.
+    const most = this.connection.rx.length - 2;
+    if (names.length > most) throw new RangeError(`topics must be at most ${most}, not ${names.length}`);
     for (let i = 0; i < names.length; i++) {
       const name = asFilter(names[i]);
       filters[name] = hasQos ? asQos("qos of topic " + show(name), table[name]) : 0;
@@ -458,6 +445,10 @@ function asOptions(options: unknown): ClientOptions {
   return options;
 }
 
+function hasOwn(table: object, name: string): boolean {
+  return Object.prototype.hasOwnProperty.call(table, name);
+}
+
 /** Checks options and fills in what was left out. */
 function completeOptions(
   defaults: Capacities,
@@ -476,14 +467,14 @@ function completeOptions(
   }
   complete.queueOffline = asFlag("queueOffline", options.queueOffline, false);
   if (complete.queueOffline && cleanSession) {
-    throw new TypeError("queueOffline must not be set when cleansession is 1: what was accepted would be forgotten");
+    throw new TypeError("queueOffline must not be set when cleansession is 1");
   }
   const format: unknown = options.format;
   if (!isNil(format) && format !== "string" && format !== "buffer") {
     throw wrong("format", '"string" or "buffer"', format);
   }
   for (const name in options) {
-    if (name !== "format" && name !== "queueOffline" && !Object.prototype.hasOwnProperty.call(OPTIONS, name)) {
+    if (name !== "format" && name !== "queueOffline" && !hasOwn(OPTIONS, name)) {
       throw new TypeError("unknown option " + show(name));
     }
   }

@@ -9,11 +9,11 @@
  * `onConnectFail`; each accepted session has one `onOffline`. Before an outcome is told, nothing later is.
  */
 import type { Hal, Socket, SocketFailure, SocketHandler, Text, Timer } from "../hal/socket.js";
-import type { Codec, ConnectFields, Subscriptions } from "./codec.js";
+import type { Codec, Subscriptions } from "./codec.js";
 import { CONN_FAIL_DNS, CONN_FAIL_SERVER_NOT_FOUND, END_BY_APPLICATION, END_BY_PEER, NO_ROOM } from "./errors.js";
 import type { SessionHandler, SessionOptions } from "./session.js";
 import { Session } from "./session.js";
-import { QOS_1, QOS_2, SUBACK } from "./wire.js";
+import { QOS_1, SUBACK } from "./wire.js";
 
 /** What a connection is made of. */
 export interface ConnectionOptions extends SessionOptions {
@@ -39,8 +39,7 @@ export interface ConnectionHandler {
    *
    * @param flags DUP, QoS and RETAIN as in the first byte of the packet
    * @param offset WHOLE; CUT: the packet was longer than `maxMessageLength`, and this is as much of its payload as
-   * fits,
-   *   the topic name being empty when even that did not; or where in the payload this piece of it begins
+   *   fits, the topic name being empty when even that did not; or where in the payload this piece of it begins
    * @param total bytes of the payload, if this is a piece of it
    */
   onMessage(
@@ -91,7 +90,7 @@ export class Connection implements SessionHandler, SocketHandler {
   /** Learns what happens. Who takes its place passes on what it hears. */
   handler: ConnectionHandler;
   readonly session: Session;
-  private readonly _hal: Hal;
+  readonly hal: Hal;
   private readonly _maxMessageLength: number;
   private readonly _connectTimeoutMs: number;
   private readonly _timer: Timer;
@@ -104,10 +103,8 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** The socket of the attempt or session. */
   private _socket: Socket | undefined = undefined;
-  /** Bytes that it takes; below 0 until it is connected. */
+  /** Bytes that it takes; below 0 until it is connected, and when there is none. */
   private _room = -1;
-  /** It has ended: what it has for us can be read, and no more than that. */
-  private _isOver = false;
   /** Bytes that it has for us. */
   private _readable = 0;
   /** Where it goes. Undefined once it has got there and will not be sent again. */
@@ -120,9 +117,8 @@ export class Connection implements SessionHandler, SocketHandler {
   /** The application has given it up. */
   private _isClosing = false;
 
-  /** There is an outcome to tell: `_reason`, of a session if `_wasAccepted`, else of an attempt. */
+  /** There is an outcome to tell: `_reason`, which says by its range whether of a session or of an attempt. */
   private _hasOutcome = false;
-  private _wasAccepted = false;
   private _reason = 0;
   private _detail: unknown = undefined;
 
@@ -132,26 +128,20 @@ export class Connection implements SessionHandler, SocketHandler {
   /** `drain` waits, until `_drainedMs` at the latest. */
   private _isDraining = false;
   private _drainedMs = 0;
-  /** Reading was paused, and what is there is to be read when the timer fires. */
-  private _isResumed = false;
 
   /**
    * The receive buffer. `_rxStart.._rxEnd` is received and not read; in front of it gathers what the decoder or a
    * message needs to have together.
    */
-  private readonly _rx: Uint8Array;
+  readonly rx: Uint8Array;
   private _rxStart = 0;
   private _rxEnd = 0;
   // The message that is being received.
   private _topic = "";
-  private _flags = 0;
-  private _packetId = 0;
-  /** Bytes of its payload to hand over in one; below 0 once that is done, or when it is handed over in pieces. */
+  /** Bytes of its payload to hand over, below 0 once that is done. */
   private _wanted = -1;
   /** Bytes of it at the front of the receive buffer. */
   private _gathered = 0;
-  /** Bytes of its payload. */
-  private _total = 0;
   /** WHOLE, CUT, or where in its payload the next piece begins. */
   private _offset = WHOLE;
 
@@ -163,30 +153,20 @@ export class Connection implements SessionHandler, SocketHandler {
    * @param handler learns what happens
    */
   constructor(hal: Hal, codec: Codec, text: Text, options: ConnectionOptions, handler: ConnectionHandler) {
-    this._hal = hal;
+    this.hal = hal;
     this.handler = handler;
     this._maxMessageLength = options.maxMessageLength;
     this._connectTimeoutMs = options.connectTimeoutMs;
-    this._rx = new Uint8Array(options.rxCapacity);
-    this.session = new Session(this, codec, text, this._rx, options);
+    this.rx = new Uint8Array(options.rxCapacity);
+    this.session = new Session(this, codec, text, this.rx, options);
     this._timer = hal.createTimer(() => {
       this._onTimer();
     });
   }
 
-  /** As `Session.setConnect`. */
-  setConnect(fields: ConnectFields, maxLength: number): number {
-    return this.session.setConnect(fields, maxLength);
-  }
-
   /** True while there is neither a session nor an attempt, and nothing to be told. */
   isIdle(): boolean {
     return this._socket === undefined && this._nextTarget === undefined && !this._isPausing && !this._hasOutcome;
-  }
-
-  /** True while a session is up that takes operations. */
-  isUp(): boolean {
-    return this.session.isUp();
   }
 
   /**
@@ -213,14 +193,11 @@ export class Connection implements SessionHandler, SocketHandler {
   close(): boolean {
     // Also when an attempt goes on: what becomes of that is not tried again.
     const target = this._target;
-    if (target !== undefined) target.autoReconnect = false;
-    if (this._nextTarget !== undefined) this._nextTarget.autoReconnect = false;
+    if (target) target.autoReconnect = false;
+    if (this._nextTarget) this._nextTarget.autoReconnect = false;
     this._isPausing = false;
-    if (this._socket !== undefined && this._room < 0 && target !== undefined && target.retryMs > 0) {
-      this._isClosing = true;
-      this._finish(END_BY_APPLICATION, undefined);
-    }
-    const isClosing = this._socket !== undefined && this._room >= 0 && this.session.disconnect(this._hal.now());
+    if (this._socket && this._room < 0 && target && target.retryMs > 0) this._giveUp();
+    const isClosing = this._room >= 0 && this.session.disconnect(this.hal.now());
     if (isClosing) this._isClosing = true;
     this.afterCall();
     return isClosing;
@@ -231,10 +208,7 @@ export class Connection implements SessionHandler, SocketHandler {
     const isEnding = this._socket !== undefined || this._nextTarget !== undefined || this._isPausing;
     this._nextTarget = undefined;
     this._isPausing = false;
-    if (this._socket !== undefined) {
-      this._isClosing = true;
-      this._finish(END_BY_APPLICATION, undefined);
-    }
+    if (this._socket) this._giveUp();
     this.afterCall();
     return isEnding;
   }
@@ -246,7 +220,7 @@ export class Connection implements SessionHandler, SocketHandler {
   drain(timeoutMs: number): boolean {
     if (this._isDraining) return false;
     this._isDraining = true;
-    this._drainedMs = this._hal.now() + timeoutMs;
+    this._drainedMs = this.hal.now() + timeoutMs;
     this.afterCall();
     return true;
   }
@@ -261,44 +235,30 @@ export class Connection implements SessionHandler, SocketHandler {
   /** The end of `pause`. Returns false when there was none. */
   resume(): boolean {
     if (!this.session.isPaused) return false;
-    this.session.resume(this._hal.now());
-    this._isResumed = true;
-    this.afterCall();
+    this._readClock();
+    this.session.resume(this._nowMs);
+    // What is there is read when the platform calls.
+    this._arm(true);
     return true;
   }
 
-  /** As `Session.publish`. */
-  publish(topic: string, payload: string | Uint8Array, flags: number): number {
-    const socket = this._socket;
-    if (flags < QOS_1 && !this._isRunning && socket !== undefined && this._room > 0) {
-      const nowMs = this._hal.now();
-      const count = this.session.publishAtOnce(topic, payload, flags, this._room, nowMs);
+  /** As `Session.queue`. */
+  queue(kind: number, subject: string | Subscriptions, payload: string | Uint8Array): number {
+    // Filters have kinds that are greater.
+    if (kind < QOS_1 && !this._isRunning && this._room > 0) {
+      const nowMs = this.hal.now();
+      const session = this.session;
+      const count = session.publishAtOnce(subject as string, payload, kind, this._room, nowMs);
       if (count < 0) return count;
       if (count > 0) {
         this._nowMs = nowMs;
-        this._room = socket.write(this.session.outbox.arena, 0, count);
+        this._room = this._socket!.write(session.outbox.arena, 0, count);
         this._arm();
         return 0;
       }
     }
-    let result = this.session.publish(topic, payload, flags);
-    if (result === NO_ROOM && this._makeRoom()) result = this.session.publish(topic, payload, flags);
-    this.afterCall();
-    return result;
-  }
-
-  /** As `Session.subscribe`. */
-  subscribe(filters: Subscriptions): number {
-    let result = this.session.subscribe(filters);
-    if (result === NO_ROOM && this._makeRoom()) result = this.session.subscribe(filters);
-    this.afterCall();
-    return result;
-  }
-
-  /** As `Session.unsubscribe`. */
-  unsubscribe(filters: Subscriptions): number {
-    let result = this.session.unsubscribe(filters);
-    if (result === NO_ROOM && this._makeRoom()) result = this.session.unsubscribe(filters);
+    let result = this.session.queue(kind, subject, payload);
+    if (result === NO_ROOM && this._makeRoom()) result = this.session.queue(kind, subject, payload);
     this.afterCall();
     return result;
   }
@@ -307,28 +267,27 @@ export class Connection implements SessionHandler, SocketHandler {
 
   onWritable(count: number): void {
     const isFirst = this._room < 0;
-    this._nowMs = this._hal.now();
+    this._readClock();
     this._room = count;
     if (isFirst) this.session.connect(this._nowMs);
     this._run();
   }
 
   onReadable(count: number): void {
-    this._nowMs = this._hal.now();
+    this._nowMs = this.hal.now();
     this._readable = count;
     this._run();
   }
 
   onError(failure: SocketFailure, detail?: unknown): void {
-    this._nowMs = this._hal.now();
+    this._readClock();
     this._isRunning = true;
     // What came before the end counts, a CONNACK that refuses above all. Nothing can be answered any more.
-    this._isOver = true;
     if (this._room > 0) this._room = 0;
-    this._receive();
-    if (this._socket !== undefined) {
-      if (this._isAccepted) this._finish(END_BY_PEER, detail);
-      else this._finish(failure === "dns" ? CONN_FAIL_DNS : CONN_FAIL_SERVER_NOT_FOUND, detail);
+    this._receive(true);
+    if (this._socket) {
+      const reason = failure === "dns" ? CONN_FAIL_DNS : CONN_FAIL_SERVER_NOT_FOUND;
+      this._finish(this._isAccepted ? END_BY_PEER : reason, detail);
     }
     this._run();
   }
@@ -338,31 +297,27 @@ export class Connection implements SessionHandler, SocketHandler {
   onConnect(sessionPresent: boolean): void {
     this._isAccepted = true;
     const target = this._target;
-    if (target !== undefined && target.autoReconnect) target.retryMs = 0;
+    if (target && target.autoReconnect) target.retryMs = 0;
     else this._target = undefined;
     this.handler.onConnect(sessionPresent);
   }
 
   onEnd(reason: number): void {
-    this._finish(reason, undefined);
+    this._finish(reason);
   }
 
-  onMessage(topic: string, flags: number, packetId: number, payloadLength: number, packetLength: number): void {
-    const limit = this._maxMessageLength;
+  onMessage(topic: string, _flags: number, _packetId: number, payloadLength: number, packetLength: number): void {
+    const excess = packetLength - this._maxMessageLength;
     this._topic = topic;
-    this._flags = flags;
-    this._packetId = packetId;
-    this._wanted = this._total = payloadLength;
+    this._wanted = payloadLength;
     this._offset = WHOLE;
-    if (packetLength <= limit) return;
+    if (excess <= 0) return;
     if (this.handler.wantsData()) {
-      this._wanted = -1;
       this._offset = 0;
       return;
     }
-    const fits = limit - packetLength + payloadLength;
-    this._wanted = fits > 0 ? fits : 0;
     this._offset = CUT;
+    this._wanted = excess < payloadLength ? payloadLength - excess : 0;
   }
 
   onWhole(
@@ -383,13 +338,13 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   onPayload(bytes: Uint8Array, start: number, end: number): void {
-    const missing = this._wanted - this._gathered;
-    if (missing < 0) {
-      if (this._offset < 0) return;
+    if (this._offset >= 0) {
       this._hand(bytes, start, end);
       this._offset += end - start;
       return;
     }
+    const missing = this._wanted - this._gathered;
+    if (missing < 0) return;
     const part = end - start < missing ? end - start : missing;
     if (part === this._wanted) return this._deliver(bytes, start, start + part);
     // `bytes` is the receive buffer, read up to `end` and no further: the part moves to its front.
@@ -412,28 +367,27 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   private _deliver(bytes: Uint8Array, start: number, end: number): void {
-    if ((this._flags & QOS_2) !== 0) this.session.remember();
+    this.session.remember();
     this._wanted = -1;
     this._gathered = 0;
     this._hand(bytes, start, end);
   }
 
   private _hand(bytes: Uint8Array, start: number, end: number): void {
-    this.handler.onMessage(this._topic, bytes, start, end, this._flags, this._packetId, this._offset, this._total);
+    const session = this.session;
+    const total = this._wanted;
+    this.handler.onMessage(this._topic, bytes, start, end, session.flags, session.packetId, this._offset, total);
   }
 
   private _onTimer(): void {
-    this._isArmed = this._isResumed = false;
-    const nowMs = this._hal.now();
+    this._isArmed = false;
+    const nowMs = this.hal.now();
     this._nowMs = nowMs;
-    if (this._socket !== undefined && this._room >= 0) {
+    if (this._room >= 0) {
       this.session.tick(nowMs);
     } else if (((this._deadlineMs - nowMs) | 0) <= 0) {
-      if (this._socket !== undefined) {
-        this._finish(CONN_FAIL_SERVER_NOT_FOUND, undefined);
-      } else if (this._isPausing && this._target !== undefined) {
-        this._openLater(this._target);
-      }
+      if (this._socket) this._finish(CONN_FAIL_SERVER_NOT_FOUND);
+      else if (this._isPausing) this._openLater(this._target!);
     }
     this._run();
   }
@@ -448,16 +402,16 @@ export class Connection implements SessionHandler, SocketHandler {
     if (!this._isArmed || ((this._armedMs - session.deadlineMs) | 0) > 0 || !session.isQuiet()) {
       const outbox = session.outbox;
       // Callbacks take their time: what is sent behind them was not sent before, and a timer begins when it is set.
-      if (isReceiving) this._nowMs = this._hal.now();
+      if (isReceiving) this._nowMs = this.hal.now();
       if (outbox.atOnce === 0 || outbox.operations > 0) this._flush();
       if (outbox.doneType >= 0) {
         this.onDone();
-        this._nowMs = this._hal.now();
+        this._nowMs = this.hal.now();
         if (!session.isQuiet()) this._flush();
       }
-      if (this._hasOutcome || this._nextTarget !== undefined) {
+      if (this._hasOutcome || this._nextTarget) {
         this._settle();
-        this._nowMs = this._hal.now();
+        this._readClock();
       }
       if (this._isDraining) this._tellDrained();
       this._arm();
@@ -465,35 +419,39 @@ export class Connection implements SessionHandler, SocketHandler {
     this._isRunning = false;
   }
 
+  private _readClock(): void {
+    this._nowMs = this.hal.now();
+  }
+
   /** What follows from a call of the application: bytes may leave, but callbacks wait for the platform's next call. */
   afterCall(): void {
     if (this._isRunning) return;
-    this._nowMs = this._hal.now();
+    this._readClock();
     this._flush();
     this._arm();
   }
 
-  /** Reads all that has arrived, as long as its acknowledgements find room. */
-  private _receive(): void {
+  /** Reads all that has arrived, as long as its acknowledgements find room, or none will leave: `isOver`. */
+  private _receive(isOver?: boolean): void {
     const session = this.session;
-    const rx = this._rx;
+    const rx = this.rx;
     while (!session.isPaused) {
       if (this._rxStart === this._rxEnd) {
-        const socket = this._socket;
-        if (this._readable === 0 || socket === undefined) return;
-        const start = session.filled() + this._gathered;
-        const count = this._readable < rx.length - start ? this._readable : rx.length - start;
+        if (this._readable === 0) return;
+        const start = session.decoder.filled + this._gathered;
+        let count = rx.length - start;
+        if (count > this._readable) count = this._readable;
         this._readable -= count;
         this._rxStart = start;
-        this._rxEnd = start + socket.read(rx, start, start + count);
+        this._rxEnd = start + this._socket!.read(rx, start, start + count);
       }
       const at = session.receive(rx, this._rxStart, this._rxEnd, this._nowMs);
       // The session may have ended, and with it the socket and what came from it.
       if (this._rxEnd === 0) return;
       this._rxStart = at;
       if (at === this._rxEnd) continue;
-      if (this._isOver) session.forgetAcknowledgements();
-      this._nowMs = this._hal.now();
+      if (isOver) session.forgetAcknowledgements();
+      this._readClock();
       this._flush();
       if (session.isHeld()) return;
     }
@@ -502,11 +460,11 @@ export class Connection implements SessionHandler, SocketHandler {
   /** Writes all that may be sent, as long as the socket takes it. */
   private _flush(): void {
     const session = this.session;
-    while (this._socket !== undefined && this._room > 0) {
+    while (this._room > 0) {
       const pending = session.pending(this._room);
       if (pending === 0) return;
       const count = pending < this._room ? pending : this._room;
-      this._room = this._socket.write(session.out, session.outStart, session.outStart + count);
+      this._room = this._socket!.write(session.out, session.outStart, session.outStart + count);
       session.sent(count, this._nowMs);
     }
   }
@@ -518,14 +476,10 @@ export class Connection implements SessionHandler, SocketHandler {
   private _makeRoom(): boolean {
     const session = this.session;
     if (!session.isUp()) return false;
-    this._nowMs = this._hal.now();
+    this._readClock();
     this._flush();
     const outbox = session.outbox;
-    let type = outbox.doneType;
-    while (type >= 0 && !this.handler.listens(type)) {
-      outbox.dropDone();
-      type = outbox.doneType;
-    }
+    while (outbox.doneType >= 0 && !this.handler.listens(outbox.doneType)) outbox.dropDone();
     return true;
   }
 
@@ -533,22 +487,21 @@ export class Connection implements SessionHandler, SocketHandler {
    * Opens a socket, in place of one of an attempt under way. Returns false, having changed nothing, when there is none.
    */
   private _open(target: Target): boolean {
-    const socket = this._hal.open(target.host, target.port, target.secure, this);
-    if (socket === undefined) return false;
-    if (this._socket !== undefined) this._drop();
+    const socket = this.hal.open(target.host, target.port, target.secure, this);
+    if (!socket) return false;
+    if (this._socket) this._drop();
     this._socket = socket;
     this._target = target;
     this._isPausing = false;
-    this._deadlineMs = this._hal.now() + this._connectTimeoutMs;
+    this._deadlineMs = this.hal.now() + this._connectTimeoutMs;
     return true;
   }
 
   /** Closes the socket and forgets all that belonged to it. */
   private _drop(): void {
-    if (this._socket !== undefined) this._socket.close();
+    if (this._socket) this._socket.close();
     this._socket = undefined;
     this._room = -1;
-    this._isOver = false;
     this._readable = 0;
     this._rxStart = this._rxEnd = 0;
     this._gathered = 0;
@@ -556,7 +509,7 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   /** The attempt or session has ended. Its outcome is told by `_settle`. */
-  private _finish(reason: number, detail: unknown): void {
+  private _finish(reason: number, detail?: unknown): void {
     const isClosing = this._isClosing;
     const isAccepted = this._isAccepted;
     this._drop();
@@ -564,23 +517,28 @@ export class Connection implements SessionHandler, SocketHandler {
     this._isAccepted = false;
     if (isAccepted || !isClosing) {
       this._hasOutcome = true;
-      this._wasAccepted = isAccepted;
       this._reason = isClosing ? END_BY_APPLICATION : reason;
       this._detail = detail;
     }
     const target = this._target;
-    if (target !== undefined && target.autoReconnect && !isClosing && (isAccepted || target.retryMs > 0)) {
+    if (target && target.autoReconnect && !isClosing && (isAccepted || target.retryMs > 0)) {
       this._isPausing = true;
       target.retryMs = target.retryMs === 0 ? FIRST_RETRY_MS : Math.min(target.retryMs * 2, LAST_RETRY_MS);
-      this._deadlineMs = this._hal.now() + target.retryMs;
+      this._deadlineMs = this.hal.now() + target.retryMs;
     }
+  }
+
+  /** Ends the attempt or session as the application wants it. */
+  private _giveUp(): void {
+    this._isClosing = true;
+    this._finish(END_BY_APPLICATION);
   }
 
   /** Tells the outcome there is, and begins what waited for that. */
   private _settle(): void {
     this._tell();
     const next = this._nextTarget;
-    if (next !== undefined && this._socket === undefined) {
+    if (next && !this._socket) {
       this._nextTarget = undefined;
       this._target = undefined;
       this._openLater(next);
@@ -594,7 +552,7 @@ export class Connection implements SessionHandler, SocketHandler {
     if (!isDrained && ((this._drainedMs - this._nowMs) | 0) > 0) return;
     this._isDraining = false;
     this.handler.onDrain(isDrained);
-    this._nowMs = this._hal.now();
+    this._readClock();
     this._flush();
   }
 
@@ -614,34 +572,37 @@ export class Connection implements SessionHandler, SocketHandler {
     if (!this._hasOutcome) return;
     this.onDone();
     this._hasOutcome = false;
-    if (this._wasAccepted) this.handler.onOffline(this._reason);
-    else this.handler.onConnectFail(this._reason, this._detail);
+    const reason = this._reason;
+    if (reason === END_BY_APPLICATION || reason <= END_BY_PEER) this.handler.onOffline(reason);
+    else this.handler.onConnectFail(reason, this._detail);
   }
 
-  /** Sets the timer, unless it will fire early enough as it is. */
-  private _arm(): void {
+  /** Sets the timer, to fire at once if `isNow`, unless it will fire early enough as it is. */
+  private _arm(isNow?: boolean): void {
     // It fires as soon as it can.
     if (this._isArmed && ((this._armedMs - this._nowMs) | 0) <= 0) return;
-    const isWaiting = this._nextTarget !== undefined && this._socket === undefined;
-    let dueMs = this._nowMs;
+    const session = this.session;
     const isDraining = this._isDraining;
-    const isNow = this.session.outbox.doneType >= 0 || this._hasOutcome || isWaiting || this._isResumed;
-    if (!isNow && !(isDraining && this.session.isDrained())) {
-      if (this._socket !== undefined && this._room >= 0) dueMs = this.session.deadlineMs;
-      else if (this._socket !== undefined || this._isPausing) dueMs = this._deadlineMs;
+    let dueMs = this._nowMs;
+    if (!isNow && session.outbox.doneType < 0 && !this._hasOutcome && !(this._nextTarget && !this._socket)) {
+      if (this._room >= 0) dueMs = session.deadlineMs;
+      else if (this._socket || this._isPausing) dueMs = this._deadlineMs;
       else if (isDraining) dueMs = this._drainedMs;
       else {
         this._isArmed = false;
         this._timer.clear();
         return;
       }
-      if (isDraining && ((this._drainedMs - dueMs) | 0) < 0) dueMs = this._drainedMs;
+      if (isDraining) {
+        if (session.isDrained()) dueMs = this._nowMs;
+        else if (((this._drainedMs - dueMs) | 0) < 0) dueMs = this._drainedMs;
+      }
     }
     if (this._isArmed && ((this._armedMs - dueMs) | 0) <= 0) return;
-    // While draining, each event of the platform has to look whether that is over, as when no timer is set.
-    this._isArmed = !isDraining;
     this._armedMs = dueMs;
     const delayMs = (dueMs - this._nowMs) | 0;
+    // While draining, each event of the platform has to look whether that is over, as when no timer is set.
+    this._isArmed = !isDraining || delayMs <= 0;
     this._timer.schedule(delayMs > 0 ? delayMs : 0);
   }
 }

@@ -136,25 +136,25 @@ export abstract class Framer implements StreamDecoder {
           else if (this._packetLength === 5) this._end = BAD_REMAINING_LENGTH;
           break;
         }
-        case AWAIT_BODY:
-          if (this.filled === 0 && end - at >= this._need) {
+        case AWAIT_BODY: {
+          const need = this._need;
+          const isTopicLength = this._needsTopicLength;
+          let from = bytes;
+          let body = at;
+          if (this.filled === 0 && end - at >= need) {
             // All there: read it where it lies. A topic length is only looked at; the topic name is to follow it.
-            if (this._needsTopicLength) this._topic(bytes, at);
-            else {
-              at += this._need;
-              this._body(bytes, at - this._need, at);
-            }
+            if (!isTopicLength) at += need;
           } else {
-            this._scratch[this.filled++] = bytes[at++];
-            if (this.filled === this._need) {
-              if (this._needsTopicLength) this._topic(this._scratch, 0);
-              else {
-                this.filled = 0;
-                this._body(this._scratch, 0, this._need);
-              }
-            }
+            from = this._scratch;
+            body = 0;
+            from[this.filled++] = bytes[at++];
+            if (this.filled < need) break;
+            if (!isTopicLength) this.filled = 0;
           }
+          if (isTopicLength) this._topic(from, body);
+          else this._body(from, body, body + need);
           break;
+        }
         default: {
           const part = end - at < this._skip ? end - at : this._skip;
           at += part;

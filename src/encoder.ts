@@ -66,24 +66,18 @@ export function writeUint16(out: Uint8Array, at: number, end: number, value: num
   return at + 2;
 }
 
-/** Writes a string or bytes as they are, without a length in front. Passes a negative `at` on. */
-export function writeBytes(text: Text, out: Uint8Array, at: number, end: number, value: string | Uint8Array): number {
-  if (at < 0) return at;
-  if (typeof value === "string") return text.encode(value, out, at, end);
-  if (at + value.length > end) return NO_ROOM;
-  out.set(value, at);
-  return at + value.length;
-}
-
 /** Writes a string or bytes with two bytes of length in front (1.5.3). Passes a negative `at` on. */
 export function writeField(text: Text, out: Uint8Array, at: number, end: number, value: string | Uint8Array): number {
   if (at < 0) return at;
-  if (at + 2 > end) return NO_ROOM;
-  const behind = writeBytes(text, out, at + 2, end, value);
+  const isText = typeof value === "string";
+  const body = at + 2;
+  let behind = isText ? body : body + value.length;
+  if (behind > end) return NO_ROOM;
+  if (isText) behind = text.encode(value, out, body, end);
+  else out.set(value, body);
   if (behind < 0) return behind;
-  const length = behind - at - 2;
-  if (length > MAX_FIELD_LENGTH) return TOO_LONG;
-  writeUint16(out, at, end, length);
+  if (behind - body > MAX_FIELD_LENGTH) return TOO_LONG;
+  writeUint16(out, at, end, behind - body);
   return behind;
 }
 
@@ -100,22 +94,24 @@ export class Encoder implements PacketEncoder {
   connect(out: Uint8Array, offset: number, end: number, fields: ConnectFields): number {
     const text = this._text;
     const will = fields.will;
+    const username = fields.username;
+    const password = fields.password;
     const body = offset + headerLength(10);
     let flags = fields.cleanSession ? 2 : 0;
-    if (will !== undefined) flags |= 4 | (will.qos << 3) | (will.retain ? 32 : 0);
-    if (fields.username !== undefined) flags |= 128;
-    if (fields.password !== undefined) flags |= 64;
+    if (will) flags |= 4 | (will.qos << 3) | (will.retain ? 32 : 0);
+    if (username !== undefined) flags |= 128;
+    if (password !== undefined) flags |= 64;
     let at = writeField(text, out, body, end, "MQTT");
     at = writeUint16(out, at, end, (4 << 8) | flags);
     at = writeUint16(out, at, end, fields.keepAliveSeconds);
     // The order is prescribed [MQTT-3.1.3-1].
     at = writeField(text, out, at, end, fields.clientId);
-    if (will !== undefined) {
+    if (will) {
       at = writeField(text, out, at, end, will.topic);
       at = writeField(text, out, at, end, will.message);
     }
-    if (fields.username !== undefined) at = writeField(text, out, at, end, fields.username);
-    if (fields.password !== undefined) at = writeField(text, out, at, end, fields.password);
+    if (username !== undefined) at = writeField(text, out, at, end, username);
+    if (password !== undefined) at = writeField(text, out, at, end, password);
     return seal(out, offset, body, at, end, CONNECT << 4);
   }
 
@@ -135,7 +131,7 @@ export class Encoder implements PacketEncoder {
     payload: string | Uint8Array,
   ): number {
     const text = this._text;
-    // Spelt out what `writeField`, `writeBytes` and `seal` would do: this is the packet that is sent most.
+    // Spelt out what `writeField` and `seal` would do: this is the packet that is sent most.
     const payloadLength = payload.length;
     // A string has at least as many bytes as it has UTF-16 code units.
     const length = topic.length + payloadLength + (packetId === 0 ? 2 : 4);
@@ -198,7 +194,11 @@ export class Encoder implements PacketEncoder {
     if (offset + 2 + length > end) return NO_ROOM;
     out[offset] = (type << 4) | (type === PUBREL ? RESERVED_FLAGS : 0);
     out[offset + 1] = length;
-    return length === 0 ? offset + 2 : writeUint16(out, offset + 2, end, packetId);
+    if (length > 0) {
+      out[offset + 2] = packetId >> 8;
+      out[offset + 3] = packetId & 255;
+    }
+    return offset + 2 + length;
   }
 
   /** Count of Topic Filters in the SUBSCRIBE at `out[offset..end)`: its SUBACK has as many codes (3.9.3). */

@@ -10,7 +10,7 @@
  * their outcome; the next one has neither. An entry has a packet id exactly as long as it can be acknowledged.
  */
 import type { PacketEncoder } from "./codec.js";
-import { MAX_PACKET_ID, PUBACK, PUBCOMP, PUBREC } from "./wire.js";
+import { MAX_PACKET_ID, PUBCOMP, PUBREC, SUBACK } from "./wire.js";
 
 /**
  * An entry is four numbers of the table, since an array of its own for each would cost seven slots. The first is its
@@ -114,7 +114,7 @@ export class Outbox {
     for (let tries = 0; tries < MAX_PACKET_ID; tries++) {
       packetId = packetId === MAX_PACKET_ID ? 1 : packetId + 1;
       // Ids are given in turn: before all were, none comes round, and there is nothing to look for.
-      if (this.given < MAX_PACKET_ID || this._find(packetId) < 0) return packetId;
+      if (this.given < MAX_PACKET_ID || this.find(packetId) < 0) return packetId;
     }
     return 0;
   }
@@ -171,8 +171,8 @@ export class Outbox {
    */
   sendable(window: number, room: number): number {
     const table = this.table;
-    const start = table[this._next + OFFSET];
     let entry = this._next;
+    const start = table[entry + OFFSET];
     let end = start;
     let free = window - this.inflight;
     for (let left = this.operations - this.passed; left > 0; left--) {
@@ -219,9 +219,9 @@ export class Outbox {
    * waits for PUBCOMP, and what is written there is what will be sent again; after any other it has its outcome.
    */
   acknowledge(type: number, packetId: number, keep: number, nowMs: number): number {
-    if (!this.awaits(type, packetId)) return -1;
     const table = this.table;
-    const entry = this.entry(this._hint);
+    const entry = this.awaits(type, packetId);
+    if (entry < 0) return -1;
     if (type === PUBREC) {
       table[entry] = (packetId << ID_SHIFT) | PUBCOMP | SENT;
       table[entry + SENT_AT_MS] = nowMs;
@@ -233,26 +233,12 @@ export class Outbox {
     return table[entry + OFFSET];
   }
 
-  /** True when an entry has this packet id. */
-  knows(packetId: number): boolean {
-    return this._find(packetId) >= 0;
-  }
-
-  /** True when `packetId` waits for the acknowledgement `type` on this connection. */
-  awaits(type: number, packetId: number): boolean {
-    const index = this._find(packetId);
-    return index >= 0 && index < this.passed && (this.table[this.entry(index)] & ACK) === type;
-  }
-
-  /** Where the packet begins that `awaits` found. */
-  packetStart(packetId: number): number {
-    return this.table[this.entry(this._find(packetId)) + OFFSET];
-  }
-
-  /** Where it ends. */
-  packetEnd(packetId: number): number {
-    const entry = this.entry(this._find(packetId));
-    return this.table[entry + OFFSET] + this.table[entry + LENGTH];
+  /** Where in the table the entry is that waits for the acknowledgement `type` on this connection, or -1. */
+  awaits(type: number, packetId: number): number {
+    const index = this.find(packetId);
+    if (index < 0 || index >= this.passed) return -1;
+    const entry = this.entry(index);
+    return (this.table[entry] & ACK) === type ? entry : -1;
   }
 
   /** Milliseconds that the entry waiting longest has been waiting for an acknowledgement; 0 when none is. */
@@ -269,16 +255,6 @@ export class Outbox {
   /** What waits for an acknowledgement waits from now on. */
   waitAgain(nowMs: number): void {
     for (let i = 0; i < this.passed; i++) this.table[this.entry(i) + SENT_AT_MS] = nowMs;
-  }
-
-  /** Where the bytes begin that `acknowledge` kept of the oldest entry. */
-  doneStart(): number {
-    return this.table[this._head + OFFSET];
-  }
-
-  /** Where they end. */
-  doneEnd(): number {
-    return this.table[this._head + OFFSET] + this.table[this._head + LENGTH];
   }
 
   /** Drops the oldest entry, which is finished. */
@@ -302,25 +278,23 @@ export class Outbox {
    */
   disconnect(keep: boolean, keepUnsent: boolean): void {
     const table = this.table;
+    const operations = this.operations;
     // Of the message that was leaving, the rest is not a message.
     const begun = this.partial > 0 ? this.passed : -1;
     let kept = 0;
-    for (let i = 0; i < this.operations; i++) {
+    for (let i = 0; i < operations; i++) {
       const from = this.entry(i);
       const kind = table[from] & (ACK | STREAMED);
       const stays = kind === 0 ? keepUnsent && i !== begun : keep && isPublish(kind & ACK);
       if ((table[from] & DONE) === 0 && !stays) {
         this.shrink(from, 0);
-        if (this.watcher !== undefined) this.watcher.onRemoved(kept);
+        if (this.watcher) this.watcher.onRemoved(kept);
         continue;
       }
       table.copyWithin(this.entry(kept++), from, from + ENTRY);
     }
     this.operations = kept;
-    this.inflight = 0;
-    this._hint = 0;
-    this.partial = 0;
-    this.passed = 0;
+    this.inflight = this._hint = this.partial = this.passed = 0;
     this._next = this._head;
     this.passDone();
     this.lookDone();
@@ -357,15 +331,13 @@ export class Outbox {
     return entry + ENTRY === this.table.length ? 0 : entry + ENTRY;
   }
 
-  /** How far behind the oldest the entry with this packet id is, or -1. Where it was found is `_hint`. */
-  private _find(packetId: number): number {
+  /** How far behind the oldest the entry with this packet id is, or -1. */
+  find(packetId: number): number {
+    const operations = this.operations;
     let index = this._hint;
-    for (let tries = 0; tries < this.operations; tries++) {
-      if (index >= this.operations) index = 0;
-      if (this.table[this.entry(index)] >> ID_SHIFT === packetId) {
-        this._hint = index;
-        return index;
-      }
+    for (let left = operations; left > 0; left--) {
+      if (index >= operations) index = 0;
+      if (this.table[this.entry(index)] >> ID_SHIFT === packetId) return (this._hint = index);
       index++;
     }
     return -1;
@@ -380,11 +352,12 @@ export class Outbox {
   /** Releases all but the first `keep` bytes of a packet. */
   shrink(entry: number, keep: number): void {
     const table = this.table;
-    const end = table[entry + OFFSET] + table[entry + LENGTH];
-    this._live -= table[entry + LENGTH] - keep;
+    const start = table[entry + OFFSET];
+    const length = table[entry + LENGTH];
+    this._live -= length - keep;
     table[entry + LENGTH] = keep;
     if (this._live === 0) this.tail = 0;
-    else if (end === this.tail) this.tail = table[entry + OFFSET] + keep;
+    else if (start + length === this.tail) this.tail = start + keep;
   }
 
   /** On to the next entry that has no outcome. */
@@ -404,5 +377,5 @@ export class Outbox {
 
 /** True when what waits for this acknowledgement is a message. */
 export function isPublish(ack: number): boolean {
-  return ack === PUBACK || ack === PUBREC || ack === PUBCOMP;
+  return ack > 0 && ack < SUBACK;
 }

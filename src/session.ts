@@ -31,7 +31,7 @@ import {
   NO_ROOM,
   UNEXPECTED_PACKET,
 } from "./errors.js";
-import { Outbox } from "./outbox.js";
+import { LENGTH, OFFSET, Outbox } from "./outbox.js";
 import { isTopicName } from "./topic.js";
 import {
   CONNACK,
@@ -46,7 +46,6 @@ import {
   QOS_2,
   SUBACK,
   SUBSCRIBE,
-  UNSUBACK,
   UNSUBSCRIBE,
 } from "./wire.js";
 
@@ -146,6 +145,13 @@ const FLUSHING = 5;
 /** What is in `control` is the last to leave: DISCONNECT behind the rest, if the application ends the connection. */
 const LEAVING = 6;
 
+/** A message is to be handed on, */
+const NEW = 0;
+/** is, and its packet id is in `control`, */
+const REMEMBERED = 1;
+/** or is not: it was before, or it is refused. */
+const REPEATED = 2;
+
 /** One session with a broker. */
 export class Session implements DecoderHandler {
   /**
@@ -158,21 +164,22 @@ export class Session implements DecoderHandler {
   /** Where the bytes lie that `pending` counts: from `outStart` on, until the next call of any method. */
   out: Uint8Array;
   outStart = 0;
+  /** What reads the bytes. */
+  readonly decoder: StreamDecoder;
   /** Where payloads of messages come from that are STREAMED. */
   stream: PayloadStream | undefined = undefined;
   /** Nothing is read: what does not come is not missed. */
   isPaused = false;
   private readonly _handler: SessionHandler;
-  private readonly _text: Text;
+  readonly text: Text;
   readonly encoder: PacketEncoder;
-  private readonly _decoder: StreamDecoder;
   // Of the options.
   readonly cleanSession: boolean;
   readonly queueOffline: boolean;
   private readonly _keepAliveMs: number;
   private readonly _maxInflight: number;
   private readonly _ackTimeoutMs: number;
-  private readonly _drainTimeoutMs: number;
+  readonly drainTimeoutMs: number;
   /** CONNECT for the next connection. */
   private _connect: Uint8Array;
   /** Bytes of CONNECT that are still to be sent: as long as there are, it is `out`. */
@@ -206,13 +213,11 @@ export class Session implements DecoderHandler {
   private _endReason = END_BY_APPLICATION;
   /** A topic name that was found valid: those of one sender are often the same. */
   private _topic = "/";
-  // Of the message that is being received.
-  private _qos = 0;
-  private _packetId = 0;
-  /** It is not handed on: it was before, or it is refused. */
-  private _isRepeated = false;
-  /** Its id is in `_received`. */
-  private _isRemembered = false;
+  // Of the message that is being received: DUP, QoS and RETAIN as in its first byte, its packet id,
+  flags = 0;
+  packetId = 0;
+  /** and what the session knows of it. */
+  private _message = NEW;
 
   /**
    * @param handler learns what happens
@@ -222,9 +227,9 @@ export class Session implements DecoderHandler {
    */
   constructor(handler: SessionHandler, codec: Codec, text: Text, scratch: Uint8Array, options: SessionOptions) {
     this._handler = handler;
-    this._text = text;
+    this.text = text;
     this.encoder = codec.encoder(text);
-    this._decoder = codec.decoder(this, scratch);
+    this.decoder = codec.decoder(this, scratch);
     this.outbox = new Outbox(options.txCapacity, options.maxOperations);
     this.control = new Uint8Array(CONTROL_CAPACITY + 2 * options.receiveMaximum);
     this.cleanSession = options.cleanSession;
@@ -232,7 +237,7 @@ export class Session implements DecoderHandler {
     this._keepAliveMs = options.keepAliveSeconds * 1000;
     this._maxInflight = options.maxInflight;
     this._ackTimeoutMs = options.ackTimeoutMs;
-    this._drainTimeoutMs = options.drainTimeoutMs;
+    this.drainTimeoutMs = options.drainTimeoutMs;
     this._connect = this.out = new Uint8Array(0);
   }
 
@@ -260,7 +265,7 @@ export class Session implements DecoderHandler {
   /** The network connection is up: CONNECT is to be sent. */
   connect(nowMs: number): void {
     this._phase = SENDING_CONNECT;
-    this._decoder.reset();
+    this.decoder.reset();
     this.out = this._connect;
     this._connectLeft = this._connect.length;
     this._isPinging = false;
@@ -277,7 +282,7 @@ export class Session implements DecoderHandler {
     if (this._phase === IDLE || this._phase >= DRAINING) return false;
     if (this._phase === UP) {
       this._phase = DRAINING;
-      this._drainedMs = nowMs + this._drainTimeoutMs;
+      this._drainedMs = nowMs + this.drainTimeoutMs;
       this._nowMs = nowMs;
       this._notLater(this._drainedMs);
     } else {
@@ -290,8 +295,9 @@ export class Session implements DecoderHandler {
   lost(): void {
     this._phase = IDLE;
     this.isPaused = false;
-    this._connectLeft = this._controlStart = this._controlEnd = this._pingEnd = 0;
-    this._decoder.stop();
+    this._connectLeft = 0;
+    this.forgetAcknowledgements();
+    this.decoder.stop();
     this.outbox.disconnect(!this.cleanSession, this.queueOffline);
     if (this.cleanSession) this.receivedEnd = CONTROL_CAPACITY;
   }
@@ -305,8 +311,7 @@ export class Session implements DecoderHandler {
    * @param flags QoS and RETAIN as in the first byte of the packet
    */
   publish(topic: string, payload: string | Uint8Array, flags: number): number {
-    const ack = (flags & QOS_1) !== 0 ? PUBACK : (flags & QOS_2) !== 0 ? PUBREC : 0;
-    return this._add(ack, flags, topic, payload);
+    return this.queue(flags, topic, payload);
   }
 
   /**
@@ -329,22 +334,26 @@ export class Session implements DecoderHandler {
 
   /** Queues a SUBSCRIBE for at least one filter, all of them valid. Returns as `publish`. */
   subscribe(filters: Subscriptions): number {
-    return this._add(SUBACK, SUBSCRIBE, filters, "");
+    return this.queue(SUBSCRIBE, filters, "");
   }
 
   /** Queues an UNSUBSCRIBE for at least one filter, all of them valid. Returns as `publish`. */
   unsubscribe(filters: Subscriptions): number {
-    return this._add(UNSUBACK, UNSUBSCRIBE, filters, "");
+    return this.queue(UNSUBSCRIBE, filters, "");
   }
 
   /** The return codes in the SUBACK that ended the oldest operation; they are the caller's. */
   grantedCodes(): Uint8Array {
-    return this.outbox.arena.slice(this.outbox.doneStart(), this.outbox.doneEnd());
+    const outbox = this.outbox;
+    const table = outbox.table;
+    const entry = outbox.entry(0);
+    const start = table[entry + OFFSET];
+    return outbox.arena.slice(start, start + table[entry + LENGTH]);
   }
 
   /** Bytes at the front of `scratch` that are in use: what is received next must lie behind them. */
   filled(): number {
-    return this._decoder.filled;
+    return this.decoder.filled;
   }
 
   /**
@@ -356,13 +365,13 @@ export class Session implements DecoderHandler {
     if (phase === IDLE || phase === LEAVING) return end;
     if (this._controlEnd > CONTROL_FULL) return start;
     this._nowMs = this._lastReceivedMs = nowMs;
-    if (phase < UP && start < end && !this._decoder.isMidPacket() && bytes[start] !== CONNACK << 4) {
-      // At once, since what begins like this may never be complete [MQTT-3.2.0-1].
+    if (phase < UP && start < end && !this.decoder.isMidPacket() && bytes[start] !== CONNACK << 4) {
+      // At once, since what begins like this may never be complete [MQTT-3.2.0-1]. No other packet can be the first.
       this._violation(UNEXPECTED_PACKET);
       return end;
     }
     this._isReceiving = true;
-    const at = this._decoder.push(bytes, start, end);
+    const at = this.decoder.push(bytes, start, end);
     this._isReceiving = false;
     if (at >= 0) return at;
     this._violation(at);
@@ -371,7 +380,8 @@ export class Session implements DecoderHandler {
 
   /** True while a session is up and nothing is to be sent, waited for or told. */
   isQuiet(): boolean {
-    return this._phase === UP && this._controlEnd === 0 && this.outbox.operations === 0 && this.outbox.atOnce === 0;
+    const outbox = this.outbox;
+    return this._phase === UP && this._controlEnd + outbox.operations + outbox.atOnce === 0;
   }
 
   /**
@@ -379,8 +389,9 @@ export class Session implements DecoderHandler {
    * received at QoS 2 its PUBREL, and what that called for has left.
    */
   isDrained(): boolean {
-    if (this.receivedEnd > CONTROL_CAPACITY || this._phase > UP) return false;
-    return this._phase === UP ? this.isQuiet() : this.outbox.operations === 0 && this.outbox.atOnce === 0;
+    const outbox = this.outbox;
+    const left = this.receivedEnd - CONTROL_CAPACITY + this._controlEnd + outbox.operations + outbox.atOnce;
+    return this._phase <= UP && left === 0;
   }
 
   /** True when bytes must leave before more can be received: there is no room for one more acknowledgement. */
@@ -391,7 +402,7 @@ export class Session implements DecoderHandler {
   /** Nothing is to be read until `resume`: `receive` returns behind the call that is under way. */
   pause(): void {
     this.isPaused = true;
-    this._decoder.stop();
+    this.decoder.stop();
   }
 
   /** The end of `pause`: what is waited for may take as long as if it had been asked for now. */
@@ -412,10 +423,10 @@ export class Session implements DecoderHandler {
    * delivered again, whatever happens [MQTT-4.3.3-2]. Not needed when all of it is there.
    */
   remember(): void {
-    if (this._isRemembered || this._qos !== 2) return;
-    this._isRemembered = true;
-    this.control[this.receivedEnd++] = this._packetId >> 8;
-    this.control[this.receivedEnd++] = this._packetId & 255;
+    if (this._message !== NEW || (this.flags & QOS_2) === 0) return;
+    this._message = REMEMBERED;
+    this.control[this.receivedEnd++] = this.packetId >> 8;
+    this.control[this.receivedEnd++] = this.packetId & 255;
   }
 
   /**
@@ -445,7 +456,7 @@ export class Session implements DecoderHandler {
     this.outStart = outbox.sendStart();
     const count = outbox.sendable(phase === FLUSHING ? MAX_PACKET_ID : this._maxInflight, room);
     const stream = this.stream;
-    if (count > 0 || stream === undefined || outbox.partial === 0) return count;
+    if (count > 0 || !stream || outbox.partial === 0) return count;
     const streamed = stream.pending(room);
     this.out = stream.bytes;
     this.outStart = stream.start;
@@ -454,19 +465,11 @@ export class Session implements DecoderHandler {
 
   /** The first `count` of the bytes that `pending` counted are with the network now. */
   sent(count: number, nowMs: number): void {
+    const outbox = this.outbox;
     this._nowMs = this._lastSentMs = nowMs;
-    if (this.out === this.outbox.arena) {
-      this.outbox.sent(count, nowMs);
-    } else if (this._connectLeft > 0) {
-      this._connectLeft -= count;
-      if (this._connectLeft === 0 && this._phase === SENDING_CONNECT) {
-        this._phase = AWAIT_CONNACK;
-        this._step(nowMs, CONNECT_STEP_MS);
-      }
-      return;
-    } else if (this.out !== this.control) {
-      if (this.stream !== undefined) this.stream.sent(count, nowMs);
-    } else {
+    if (this.out === outbox.arena) {
+      outbox.sent(count, nowMs);
+    } else if (this.out === this.control) {
       this._controlStart += count;
       if (this._pingEnd > 0 && this._controlStart >= this._pingEnd) {
         this._pingEnd = 0;
@@ -476,11 +479,20 @@ export class Session implements DecoderHandler {
         this._controlStart = this._controlEnd = 0;
         if (this._phase === LEAVING) return this.end(this._endReason);
       }
+    } else if (this._connectLeft > 0) {
+      this._connectLeft -= count;
+      if (this._connectLeft === 0 && this._phase === SENDING_CONNECT) {
+        this._phase = AWAIT_CONNACK;
+        this._step(nowMs, CONNECT_STEP_MS);
+      }
+      return;
+    } else if (this.stream) {
+      this.stream.sent(count, nowMs);
     }
     if (this._phase !== UP && this._phase !== DRAINING) return;
     // Without a ping under way, what was planned is early enough: sending only makes the next one due later.
     if (this._isPinging) this._notLater(this._pingDueMs());
-    if (this.outbox.inflight > 0) this._notLater(nowMs + this._ackTimeoutMs);
+    if (outbox.inflight > 0) this._notLater(nowMs + this._ackTimeoutMs);
   }
 
   /** Time has passed. Does what is due, and sets `deadlineMs`; there may be something to send then. */
@@ -492,17 +504,11 @@ export class Session implements DecoderHandler {
     const isLate = lateMs > this._keepAliveMs >> KEEP_ALIVE_MARGIN;
     if (this.isPaused || (isLate && !this._wasLate)) this._waitAgain();
     this._wasLate = isLate;
-    switch (this._phase) {
-      case SENDING_CONNECT:
-        return this.end(CONN_FAIL_TIMEOUT_SENDING);
-      case AWAIT_CONNACK:
-        return this.end(CONN_FAIL_TIMEOUT_RECEIVING);
-      case FLUSHING:
-        return this.end(END_BY_APPLICATION);
-      case LEAVING:
-        return this.end(this._endReason);
-    }
-    if (this._phase === DRAINING && !isAfter(this._drainedMs, nowMs)) {
+    const phase = this._phase;
+    if (phase === SENDING_CONNECT) return this.end(CONN_FAIL_TIMEOUT_SENDING);
+    if (phase === AWAIT_CONNACK) return this.end(CONN_FAIL_TIMEOUT_RECEIVING);
+    if (phase > DRAINING) return this.end(phase === LEAVING ? this._endReason : END_BY_APPLICATION);
+    if (phase === DRAINING && !isAfter(this._drainedMs, nowMs)) {
       this._phase = FLUSHING;
       this._step(nowMs, FLUSH_MS);
     } else {
@@ -548,10 +554,10 @@ export class Session implements DecoderHandler {
     const topic = this._accept(flags, packetId, bytes, topicStart, topicEnd);
     if (topic !== undefined) {
       // Before the application sees it.
-      if (this._qos === 2) this.remember();
+      if ((flags & QOS_2) !== 0) this.remember();
       this._handler.onWhole(topic, flags, packetId, bytes, start, end, packetLength);
     }
-    if (this._qos > 0 && this._phase >= UP) this._acknowledge(this._qos === 1 ? PUBACK : PUBREC, packetId);
+    if (packetId !== 0) this._acknowledge((flags & QOS_1) !== 0 ? PUBACK : PUBREC, packetId);
   }
 
   /** A message begins. Its topic name if it is to be handed on; undefined if it is repeated, or ends the connection. */
@@ -562,48 +568,40 @@ export class Session implements DecoderHandler {
     topicStart: number,
     topicEnd: number,
   ): string | undefined {
-    if (this._phase < UP) {
-      this._violation(UNEXPECTED_PACKET);
-      return undefined;
-    }
     // Nothing of a topic name that was too long is there; it is the only empty one.
     let topic: string | undefined = "";
     if (topicStart < topicEnd) {
-      topic = this._text.decode(bytes, topicStart, topicEnd, true);
+      topic = this.text.decode(bytes, topicStart, topicEnd, true);
       if (topic !== this._topic) {
-        if (topic === undefined || !isTopicName(topic)) {
-          this._violation(BAD_TOPIC);
-          return undefined;
-        }
+        if (topic === undefined || !isTopicName(topic)) return this._violation(BAD_TOPIC);
         this._topic = topic;
       }
     }
-    this._qos = (flags >> 1) & 3;
-    this._packetId = packetId;
-    this._isRepeated = false;
-    if (this._qos === 2) {
-      this._isRepeated = this._isRemembered = this._receivedIndex(packetId) > 0;
-      if (this._isRepeated) return undefined;
-      if (this.receivedEnd === this.control.length) {
-        this._refuse(END_RECEIVE_MAXIMUM);
+    this.flags = flags;
+    this.packetId = packetId;
+    this._message = NEW;
+    if ((flags & QOS_2) !== 0) {
+      if (this._receivedIndex(packetId) > 0) {
+        this._message = REPEATED;
         return undefined;
       }
+      if (this.receivedEnd === this.control.length) return this._refuse(END_RECEIVE_MAXIMUM);
     }
     return topic;
   }
 
   onPayload(bytes: Uint8Array, start: number, end: number, owed: number): void {
     if (this._phase < UP) return;
-    if (!this._isRepeated) {
+    if (this._message !== REPEATED) {
       // Before the application sees it.
-      if (owed === 0 && this._qos === 2) this.remember();
+      if (owed === 0) this.remember();
       this._handler.onPayload(bytes, start, end, owed);
     }
-    if (owed === 0 && this._qos > 0) this._acknowledge(this._qos === 1 ? PUBACK : PUBREC, this._packetId);
+    const packetId = this.packetId;
+    if (owed === 0 && packetId !== 0) this._acknowledge((this.flags & QOS_1) !== 0 ? PUBACK : PUBREC, packetId);
   }
 
   onAck(type: number, packetId: number): void {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     if (type === PUBREL) {
       const control = this.control;
       const index = this._receivedIndex(packetId);
@@ -617,37 +615,41 @@ export class Session implements DecoderHandler {
       if (offset >= 0) this.encoder.short(outbox.arena, offset, offset + PUBREL_LENGTH, PUBREL, packetId);
       // Also for an id that is not known, so that the broker can forget it [MQTT-4.3.3-1]; but not for a message that
       // is still to be sent: behind PUBREL the broker would take it for another one.
-      if (!outbox.knows(packetId) || outbox.awaits(PUBCOMP, packetId)) this._acknowledge(PUBREL, packetId);
+      if (outbox.find(packetId) < 0 || outbox.awaits(PUBCOMP, packetId) >= 0) this._acknowledge(PUBREL, packetId);
     } else if (this.outbox.acknowledge(type, packetId, 0, this._nowMs) >= 0) {
       this._handler.onDone();
     }
   }
 
   onSuback(packetId: number, bytes: Uint8Array, start: number, end: number): void {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     const outbox = this.outbox;
-    if (!outbox.awaits(SUBACK, packetId)) return;
-    const asked = this.encoder.filterCount(outbox.arena, outbox.packetStart(packetId), outbox.packetEnd(packetId));
+    const entry = outbox.awaits(SUBACK, packetId);
+    if (entry < 0) return;
+    const offset = outbox.table[entry + OFFSET];
+    const asked = this.encoder.filterCount(outbox.arena, offset, offset + outbox.table[entry + LENGTH]);
     if (asked !== end - start) return this._violation(BAD_LENGTH);
     // The codes wait where the SUBSCRIBE lay, which was longer, until the operation's turn comes.
-    const offset = outbox.acknowledge(SUBACK, packetId, asked, this._nowMs);
+    outbox.acknowledge(SUBACK, packetId, asked, this._nowMs);
     for (let i = 0; i < asked; i++) outbox.arena[offset + i] = bytes[start + i];
     this._handler.onDone();
   }
 
   onPingresp(): void {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     // As long as PINGREQ has not left, it is no answer.
     if (this._pingEnd === 0) this._isPinging = false;
   }
 
   /**
-   * Adds an operation to the outbox: a topic and its payload, `kind` being the flags, or filters, `kind` being the
-   * type of the packet.
+   * What `publish`, `subscribe` and `unsubscribe` come to: queues a message, `kind` being its flags, or filters, `kind`
+   * being the type of the packet.
    */
-  private _add(ack: number, kind: number, subject: string | Subscriptions, payload: string | Uint8Array): number {
+  queue(kind: number, subject: string | Subscriptions, payload: string | Uint8Array): number {
     const outbox = this.outbox;
-    if (!(typeof subject === "string" ? this.accepts() : this.isUp()) || outbox.isFull()) return NO_ROOM;
+    const isMessage = typeof subject === "string";
+    if (!(isMessage ? this.accepts() : this.isUp()) || outbox.isFull()) return NO_ROOM;
+    // The type of a filters' acknowledgement is the next one.
+    let ack = kind + 1;
+    if (isMessage) ack = (kind & QOS_1) !== 0 ? PUBACK : (kind & QOS_2) !== 0 ? PUBREC : 0;
     let packetId = 0;
     if (ack !== 0) {
       packetId = outbox.nextPacketId();
@@ -656,7 +658,7 @@ export class Session implements DecoderHandler {
     const bytes = outbox.arena;
     let end;
     do {
-      end = typeof subject === "string"
+      end = isMessage
         ? this.encoder.publish(bytes, outbox.tail, bytes.length, kind, packetId, subject, payload)
         : this.encoder.filters(bytes, outbox.tail, bytes.length, kind, packetId, subject);
     } while (end === NO_ROOM && outbox.compact());
@@ -669,7 +671,7 @@ export class Session implements DecoderHandler {
   private _acknowledge(type: number, packetId: number): void {
     if (this._phase < UP || this._phase === LEAVING) return;
     this._push(type, packetId);
-    if (this.isHeld()) this._decoder.stop();
+    if (this._controlEnd > CONTROL_FULL) this.decoder.stop();
   }
 
   private _push(type: number, packetId: number): void {
@@ -680,12 +682,12 @@ export class Session implements DecoderHandler {
    * Ends the connection when the acknowledgements that are due have left: without them the broker would send the same
    * again, to the same end.
    */
-  private _refuse(reason: number): void {
+  private _refuse(reason: number): undefined {
     if (this._controlEnd === 0) return this.end(reason);
-    this._isRepeated = true;
+    this._message = REPEATED;
     this._phase = LEAVING;
     this._endReason = reason;
-    this._decoder.stop();
+    this.decoder.stop();
     this._step(this._nowMs, FLUSH_MS);
   }
 
@@ -714,7 +716,7 @@ export class Session implements DecoderHandler {
       // PINGREQ cannot overtake a packet that is leaving. As long as that one goes on, the peer is there.
       const extendedMs = this._lastSentMs + keepAliveMs;
       if (this.outbox.partial > 0 && isAfter(extendedMs, this._pingDeadlineMs)) this._pingDeadlineMs = extendedMs;
-    } else if (this._decoder.isMidPacket() && isAfter(this._lastReceivedMs + keepAliveMs, this._pingDeadlineMs)) {
+    } else if (this.decoder.isMidPacket() && isAfter(this._lastReceivedMs + keepAliveMs, this._pingDeadlineMs)) {
       // PINGRESP cannot overtake a packet that is arriving. If that one has gone on since PINGREQ left, it will do.
       this._isPinging = false;
     }
@@ -736,8 +738,8 @@ export class Session implements DecoderHandler {
    */
   private _pingDueMs(): number {
     const isQuiet = !this._isPinging && isAfter(this._lastSentMs, this._lastReceivedMs);
-    const marginMs = this._keepAliveMs >> KEEP_ALIVE_MARGIN;
-    return (isQuiet ? this._lastReceivedMs : this._lastSentMs) + this._keepAliveMs - marginMs;
+    const keepAliveMs = this._keepAliveMs;
+    return (isQuiet ? this._lastReceivedMs : this._lastSentMs) + keepAliveMs - (keepAliveMs >> KEEP_ALIVE_MARGIN);
   }
 
   /** Sets the deadline while UP or DRAINING. */
@@ -762,12 +764,11 @@ export class Session implements DecoderHandler {
   }
 
   /** The broker broke the rules [MQTT-4.8.0-1]. */
-  private _violation(code: number): void {
+  private _violation(code: number): undefined {
     this.end(this._phase < UP ? CONN_FAIL_NOT_A_CONNACK_MSG : code);
   }
 
-  /** Ends the connection, for a reason that is not the application's. */
-  end(reason: number): void {
+  end(reason: number): undefined {
     if (this._phase === IDLE) return;
     this.lost();
     this._handler.onEnd(reason);

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@jest/globals";
 import hal from "../hal/node.js";
 import { Encoder } from "../src/encoder.js";
-import { Outbox } from "../src/outbox.js";
+import { LENGTH, OFFSET, Outbox } from "../src/outbox.js";
 import { DUP, PUBACK, PUBCOMP, PUBREC, SUBACK, UNSUBACK } from "../src/wire.js";
 import { hex } from "./support/bytes.js";
 import { repeat, seeded } from "./support/session-harness.js";
@@ -40,6 +40,13 @@ function send(outbox: Outbox, room = Infinity, window = 100, nowMs = 0): string 
     left -= count;
   }
   return sent;
+}
+
+/** What `acknowledge` kept of the oldest entry. */
+function doneBytes(outbox: Outbox): Uint8Array {
+  const entry = outbox.entry(0);
+  const start = outbox.table[entry + OFFSET];
+  return outbox.arena.slice(start, start + outbox.table[entry + LENGTH]);
 }
 
 function isSent(outbox: Outbox): boolean {
@@ -312,7 +319,7 @@ function compare(random: Random): void {
       isIdle: isIdle(outbox),
       isMidPacket: outbox.partial > 0,
       doneType: outbox.doneType,
-      done: outbox.doneType < 0 ? "" : hex(outbox.arena.slice(outbox.doneStart(), outbox.doneEnd())),
+      done: outbox.doneType < 0 ? "" : hex(doneBytes(outbox)),
       longestWait: outbox.longestWait(nowMs | 0),
       nextPacketId: outbox.nextPacketId(),
     };
@@ -337,13 +344,15 @@ function compare(random: Random): void {
     const keep = type === PUBREC ? 4 : type === SUBACK ? 1 + random.below(3) : 0;
     const kept = Array.from({ length: keep }, () => random.below(256));
     same(
-      outbox.awaits(type, packetId),
+      outbox.awaits(type, packetId) >= 0,
       plain.entries.some((entry) => entry.packetId === packetId && entry.ack === type && plain.hasLeft(entry)),
     );
-    same(outbox.knows(packetId), plain.entries.some((entry) => entry.packetId === packetId));
-    if (outbox.awaits(type, packetId)) {
+    same(outbox.find(packetId) >= 0, plain.entries.some((entry) => entry.packetId === packetId));
+    const waiting = outbox.awaits(type, packetId);
+    if (waiting >= 0) {
       const entry = plain.entries.find((each) => each.packetId === packetId);
-      const bytes = outbox.arena.slice(outbox.packetStart(packetId), outbox.packetEnd(packetId));
+      const start = outbox.table[waiting + OFFSET];
+      const bytes = outbox.arena.slice(start, start + outbox.table[waiting + LENGTH]);
       same([...bytes], entry?.bytes);
     }
     const at = outbox.acknowledge(type, packetId, keep, nowMs | 0);
