@@ -246,6 +246,8 @@ export class Connection implements SessionHandler, SocketHandler {
   drain(timeoutMs: number): boolean {
     if (this._isDraining) return false;
     this._isDraining = true;
+    // Whatever timer is set: the event that is under way, and each that follows, has to look whether that is over.
+    this._isArmed = false;
     this._drainedMs = this._hal.now() + timeoutMs;
     this.afterCall();
     return true;
@@ -638,7 +640,7 @@ export class Connection implements SessionHandler, SocketHandler {
       if (isDraining && ((this._drainedMs - dueMs) | 0) < 0) dueMs = this._drainedMs;
     }
     if (this._isArmed && ((this._armedMs - dueMs) | 0) <= 0) return;
-    // While draining, each event of the platform has to look whether that is over, as when no timer is set.
+    // While draining as if no timer were set.
     this._isArmed = !isDraining;
     this._armedMs = dueMs;
     const delayMs = (dueMs - this._nowMs) | 0;
