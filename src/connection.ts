@@ -328,9 +328,8 @@ export class Connection implements SessionHandler, SocketHandler {
     this._isOver = true;
     if (this._room > 0) this._room = 0;
     this._receive();
-    if (this._socket !== undefined) {
-      if (this._isAccepted) this._finish(END_BY_PEER, detail);
-      else this._finish(failure === "dns" ? CONN_FAIL_DNS : CONN_FAIL_SERVER_NOT_FOUND, detail);
+    if (this._socket !== undefined && !this._isAccepted) {
+      this._finish(failure === "dns" ? CONN_FAIL_DNS : CONN_FAIL_SERVER_NOT_FOUND, detail);
     }
     this._run();
   }
@@ -446,6 +445,8 @@ export class Connection implements SessionHandler, SocketHandler {
     this._isRunning = true;
     const isReceiving = this._readable > 0 || this._rxStart < this._rxEnd;
     if (isReceiving) this._receive();
+    // What a pause has left in the receive buffer counts, too.
+    if (this._isOver && !(session.isPaused && this._rxStart < this._rxEnd)) this._finish(END_BY_PEER, undefined);
     // The usual end: messages were handed over, and that was all.
     if (!this._isArmed || ((this._armedMs - session.deadlineMs) | 0) > 0 || !session.isQuiet()) {
       const outbox = session.outbox;
