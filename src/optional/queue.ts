@@ -181,10 +181,10 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
     if (isAccepted && maxAgeMs > 0) link.setAge(maxAgeMs);
     return isAccepted;
   };
-  // Not by assignment: on a board the prototype, which has a `publish`, is frozen.
+  // Not by assignment: on a board the prototype, which has a `publish`, is frozen. Others may do the same after this.
   Object.defineProperties(client, {
-    expire: { value: expire },
-    publish: { value: publishOrDrop },
+    expire: { value: expire, configurable: true },
+    publish: { value: publishOrDrop, configurable: true },
   });
   return client as C & Expiring;
 }
