@@ -220,6 +220,8 @@ export class Connection implements SessionHandler, SocketHandler {
   drain(timeoutMs: number): boolean {
     if (this._isDraining) return false;
     this._isDraining = true;
+    // Whatever timer is set: the event that is under way, and each that follows, has to look whether that is over.
+    this._isArmed = false;
     this._drainedMs = this.hal.now() + timeoutMs;
     this.afterCall();
     return true;

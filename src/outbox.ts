@@ -45,8 +45,8 @@ export interface OutboxWatcher {
    * @param outcome why; undefined: with the connection
    */
   onRemoved(index: number, outcome?: "expired" | "dropped"): void;
-  /** True when it cannot keep one more that was removed: for who removes one when he likes. */
-  isFull(): boolean;
+  /** How many more that were removed it can keep: for who removes some when he likes. */
+  room(): number;
 }
 
 /** Holds what was accepted and not finished. Every size is fixed at construction. */

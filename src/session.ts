@@ -268,7 +268,7 @@ export class Session implements DecoderHandler {
     this.decoder.reset();
     this.out = this._connect;
     this._connectLeft = this._connect.length;
-    this._isPinging = false;
+    this._isPinging = this._wasLate = false;
     this._lastSentMs = this._lastReceivedMs = nowMs;
     this._step(nowMs, CONNECT_STEP_MS);
   }
@@ -703,6 +703,8 @@ export class Session implements DecoderHandler {
   private _waitAgain(): void {
     const nowMs = this._nowMs;
     this._lastReceivedMs = nowMs;
+    // The broker wants its next PINGREQ in time, whether its answer to the last one was read or not.
+    if (this._pingEnd === 0) this._isPinging = false;
     this._pingDeadlineMs = nowMs + this._keepAliveMs;
     this.outbox.waitAgain(nowMs);
   }
@@ -710,8 +712,6 @@ export class Session implements DecoderHandler {
   private _keepAlive(): void {
     const nowMs = this._nowMs;
     const keepAliveMs = this._keepAliveMs;
-    // The broker wants its PINGREQ also while its answers are not read.
-    if (this.isPaused && this._pingEnd === 0) this._isPinging = false;
     if (this._isPinging && this._pingEnd > 0) {
       // PINGREQ cannot overtake a packet that is leaving. As long as that one goes on, the peer is there.
       const extendedMs = this._lastSentMs + keepAliveMs;

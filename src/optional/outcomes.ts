@@ -103,8 +103,8 @@ class OutcomeLink extends Link implements OutboxWatcher {
     this._timer.schedule(0);
   }
 
-  isFull(): boolean {
-    return this._removed.length >= this._waiting.length;
+  room(): number {
+    return this._waiting.length - this._removed.length;
   }
 
   private _place(index: number): number {

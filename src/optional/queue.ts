@@ -74,29 +74,29 @@ class QueueLink extends Link {
     this._arm(nowMs, nowMs + afterMs);
   }
 
-  /** True when a message of `length` bytes finds room once everything is dropped that may be. */
-  canFit(length: number): boolean {
+  /**
+   * Drops messages at QoS 0 that wait, the oldest first, until there is room for one of `length` bytes. False, and
+   * nothing is dropped, when that is not enough or nobody could be told.
+   */
+  makeRoom(length: number): boolean {
     const outbox = this._outbox;
-    let places = outbox.table.length / ENTRY - outbox.atOnce - 1;
+    let places = outbox.table.length / ENTRY - outbox.atOnce - outbox.operations;
     let room = outbox.arena.length - length;
-    for (let i = 0; i < outbox.operations; i++) {
-      if (this._mayDrop(i)) continue;
-      places--;
-      room -= outbox.table[outbox.entry(i) + LENGTH];
-    }
-    return places >= 0 && room >= 0;
-  }
-
-  /** Drops the oldest message at QoS 0 that waits. False when there is none, or nobody could be told. */
-  dropOldest(): boolean {
-    const outbox = this._outbox;
-    if (outbox.watcher !== undefined && outbox.watcher.isFull()) return false;
-    for (let i = outbox.passed; i < outbox.operations; i++) {
+    for (let i = 0; i < outbox.operations; i++) room -= outbox.table[outbox.entry(i) + LENGTH];
+    let count = 0;
+    for (let i = outbox.passed; i < outbox.operations && (places < 1 || room < 0); i++) {
       if (!this._mayDrop(i)) continue;
-      this._remove(i, "dropped");
-      return true;
+      count++;
+      places++;
+      room += outbox.table[outbox.entry(i) + LENGTH];
     }
-    return false;
+    if (places < 1 || room < 0 || (outbox.watcher !== undefined && outbox.watcher.room() < count)) return false;
+    for (let i = outbox.passed; count > 0; i++) {
+      if (!this._mayDrop(i)) continue;
+      this._remove(i--, "dropped");
+      count--;
+    }
+    return true;
   }
 
   private _mayDrop(index: number): boolean {
@@ -175,16 +175,16 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
   ): boolean => {
     let isAccepted = publish(topic, payload, qos, retain, done);
     const mayDrop = !isAccepted && dropPolicy === "drop-oldest" && session.accepts();
-    if (mayDrop && link.canFit(packetLength(topic, payload, qos))) {
-      while (!isAccepted && link.dropOldest()) isAccepted = publish(topic, payload, qos, retain, done);
+    if (mayDrop && link.makeRoom(packetLength(topic, payload, qos))) {
+      isAccepted = publish(topic, payload, qos, retain, done);
     }
     if (isAccepted && maxAgeMs > 0) link.setAge(maxAgeMs);
     return isAccepted;
   };
-  // Not by assignment: on a board the prototype, which has a `publish`, is frozen.
+  // Not by assignment: on a board the prototype, which has a `publish`, is frozen. Others may do the same after this.
   Object.defineProperties(client, {
-    expire: { value: expire },
-    publish: { value: publishOrDrop },
+    expire: { value: expire, configurable: true },
+    publish: { value: publishOrDrop, configurable: true },
   });
   return client as C & Expiring;
 }

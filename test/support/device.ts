@@ -35,7 +35,11 @@ export type EventName =
 export const EVENTS: EventName[] = [
   "connect", "connfail", "offline", "message", "overflow", "puback", "suback", "unsuback",
 ];
-const METHODS = ["connect", "close", "abort", "lwt", "on", "publish", "subscribe", "unsubscribe"] as const;
+const METHODS = [
+  "connect", "close", "abort", "lwt", "on", "publish", "subscribe", "unsubscribe", "drain", "pause", "resume",
+  // Of the optional modules.
+  "outcome", "expire",
+];
 
 /** Those that are still to be checked. */
 const devices = new Set<Device>();
@@ -56,6 +60,8 @@ export interface DeviceOptions {
   hal?: MockHalOptions;
   /** False: no callback is registered. */
   listens?: boolean;
+  /** What optional modules add to the client, before it is used. */
+  extend?: (client: Client) => Client;
   /** Bytes of the longest CONNECT, SUBSCRIBE or UNSUBSCRIBE that the broker takes. Default: 4096. */
   brokerCapacity?: number;
 }
@@ -79,12 +85,13 @@ export class Device {
   private readonly brokerCapacity: number;
 
   constructor(options: DeviceOptions = {}) {
-    const { args, cleansession = 1, keepalive = 60, listens = true } = options;
+    const { args, cleansession = 1, keepalive = 60, listens = true, extend } = options;
     this.brokerCapacity = options.brokerCapacity ?? 4096;
     this.hal = new MockHal(options.hal);
     this.mqtt = createMqtt(this.hal, MQTT_3_1_1);
     const byDefault: ClientArguments = ["id", keepalive, null, null, cleansession, options.options];
-    this.client = this.watch(this.mqtt.Client(...(args ?? byDefault)));
+    const client = this.mqtt.Client(...(args ?? byDefault));
+    this.client = this.watch(extend === undefined ? client : extend(client));
     if (listens) this.listen();
     devices.add(this);
   }
@@ -188,6 +195,7 @@ export class Device {
   watch(client: Client): Client {
     const methods = client as unknown as Record<string, Callback>;
     for (const name of METHODS) {
+      if (!(name in methods)) continue;
       const method = methods[name];
       const watched: Callback = (...values) => {
         this.calls.push(name);

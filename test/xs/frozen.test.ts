@@ -24,6 +24,14 @@ await testOnXs(
       "test/client/operations.test.ts",
       "test/connection/endings.test.ts",
     ],
+    [
+      "test/client/data.test.ts",
+      "test/client/drain.test.ts",
+      "test/client/offline-queue.test.ts",
+      "test/client/pause.test.ts",
+      "test/optional/outcomes.test.ts",
+      "test/optional/queue.test.ts",
+    ],
   ],
   {
     frozen: "src/",

@@ -17,6 +17,7 @@ await testOnXs(
       "test/session/control.test.ts",
       "test/session/hostile.test.ts",
       "test/session/keep-alive.test.ts",
+      "test/session/late.test.ts",
       "test/session/loss.test.ts",
       "test/session/receiving.test.ts",
       "test/session/resuming.test.ts",
@@ -39,6 +40,14 @@ await testOnXs(
       "test/connection/upkeep.test.ts",
     ],
     ["test/hostile.test.ts"],
+    [
+      "test/client/data.test.ts",
+      "test/client/drain.test.ts",
+      "test/client/offline-queue.test.ts",
+      "test/client/pause.test.ts",
+      "test/optional/outcomes.test.ts",
+      "test/optional/queue.test.ts",
+    ],
     ["test/mock.test.ts"],
   ],
   {
