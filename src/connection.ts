@@ -282,7 +282,7 @@ export class Connection implements SessionHandler, SocketHandler {
       }
     }
     let result = this.session.publish(topic, payload, flags);
-    if (result === NO_ROOM && this._makeRoom()) result = this.session.publish(topic, payload, flags);
+    if (result === NO_ROOM && this.makeRoom()) result = this.session.publish(topic, payload, flags);
     this.afterCall();
     return result;
   }
@@ -290,7 +290,7 @@ export class Connection implements SessionHandler, SocketHandler {
   /** As `Session.subscribe`. */
   subscribe(filters: Subscriptions): number {
     let result = this.session.subscribe(filters);
-    if (result === NO_ROOM && this._makeRoom()) result = this.session.subscribe(filters);
+    if (result === NO_ROOM && this.makeRoom()) result = this.session.subscribe(filters);
     this.afterCall();
     return result;
   }
@@ -298,7 +298,7 @@ export class Connection implements SessionHandler, SocketHandler {
   /** As `Session.unsubscribe`. */
   unsubscribe(filters: Subscriptions): number {
     let result = this.session.unsubscribe(filters);
-    if (result === NO_ROOM && this._makeRoom()) result = this.session.unsubscribe(filters);
+    if (result === NO_ROOM && this.makeRoom()) result = this.session.unsubscribe(filters);
     this.afterCall();
     return result;
   }
@@ -515,7 +515,7 @@ export class Connection implements SessionHandler, SocketHandler {
    * There was no room for an operation. True when there may be now: inside callbacks what is queued has not left yet,
    * and outcomes that nobody listens for need not be told.
    */
-  private _makeRoom(): boolean {
+  makeRoom(): boolean {
     const session = this.session;
     if (!session.isUp()) return false;
     this._nowMs = this._hal.now();
