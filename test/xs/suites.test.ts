@@ -1,5 +1,5 @@
 /** The suites that need no network, on the engine of Moddable's boards. */
-import { slowInDecoders, testOnXs } from "./suites.js";
+import { slowInDecoders, slowInStreams, testOnXs } from "./suites.js";
 
 await testOnXs(
   "on XS",
@@ -37,6 +37,8 @@ await testOnXs(
       "test/connection/stream.test.ts",
       "test/connection/upkeep.test.ts",
     ],
+    ["test/optional/snapshot.test.ts"],
+    ["test/optional/streams.test.ts"],
     ["test/mock.test.ts"],
   ],
   {
@@ -58,6 +60,7 @@ await testOnXs(
         titles: /takes any string but those|judges any string as the rules for levels do/,
         reason: "the tests' own patterns: to XS's RegExp U+0000 is none of [\\0]",
       },
+      slowInStreams("test/optional/streams.test.ts"),
       {
         file: "test/utf8.test.ts",
         titles: /isUtf8 .* (says of|takes every character)/,
