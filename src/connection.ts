@@ -260,7 +260,7 @@ export class Connection implements SessionHandler, SocketHandler {
       }
     }
     let result = this.session.queue(kind, subject, payload);
-    if (result === NO_ROOM && this._makeRoom()) result = this.session.queue(kind, subject, payload);
+    if (result === NO_ROOM && this.makeRoom()) result = this.session.queue(kind, subject, payload);
     this.afterCall();
     return result;
   }
@@ -475,7 +475,7 @@ export class Connection implements SessionHandler, SocketHandler {
    * There was no room for an operation. True when there may be now: inside callbacks what is queued has not left yet,
    * and outcomes that nobody listens for need not be told.
    */
-  private _makeRoom(): boolean {
+  makeRoom(): boolean {
     const session = this.session;
     if (!session.isUp()) return false;
     this._readClock();

@@ -15,7 +15,7 @@
  * Knows the tables of session and outbox, and nothing of what packets say. Invariant: a client is changed only once all
  * bytes were found right.
  */
-import { wrong } from "../arguments.js";
+import { asInteger, wrong } from "../arguments.js";
 import type { Client } from "../client.js";
 import {
   ACK,
@@ -64,18 +64,22 @@ export interface Snapshotting {
    * are ignored. Connect with the broker that has the session.
    *
    * @param from read during the call only
-   * @param sleptMs how long it was ago, as far as known, for messages with an age limit; 0 by default
+   * @param sleptMs how long it was ago, as far as known, for messages with an age limit: 0..2^53 - 1; 0 by default
    * @returns how many messages there are to be sent; or, when nothing was changed, what is wrong: `SNAPSHOT_...`, below
    * 0
-   * @throws TypeError for what is no Uint8Array; Error when the client was used already
+   * @throws TypeError or RangeError that names the argument; Error when the client was used already
    */
   restore(from: Uint8Array, sleptMs?: number): number;
 }
 
 const HEADER = 12;
+/** Bytes of a PUBREL, which takes the place of a message: there is none that has less. */
+const MIN_PACKET = 4;
 const VERSION = 1;
 /** State, packet id, length, age. */
 const ENTRY_HEADER = 11;
+/** As far as integers are exact. */
+const MAX_SLEPT_MS = 9007199254740991;
 /** "MQS" and the version. */
 const MAGIC = 0x4d515300 | VERSION;
 
@@ -166,13 +170,15 @@ class Snapshot {
       const packetId = take(from, at + 1, 2);
       const length = take(from, at + 3, 4);
       at = body + length;
-      if (length < 2 || at > end || !isConsistent(state, packetId, from[body])) return SNAPSHOT_CHECKSUM;
+      if (length < MIN_PACKET || at > end || !isConsistent(state, packetId, from[body])) return SNAPSHOT_CHECKSUM;
       bytes += length;
       if (!isForReal) continue;
       const tail = outbox.tail;
       for (let j = 0; j < length; j++) outbox.arena[tail + j] = from[body + j];
       outbox.add(tail + length, state, packetId);
-      outbox.table[outbox.entry(i) + SENT_AT_MS] = nowMs + (take(from, body - 4, 4) | 0) - sleptMs;
+      // However long ago it was: on a clock of 32 bits a time too far back would be ahead.
+      const leftMs = (take(from, body - 4, 4) | 0) - sleptMs;
+      outbox.table[outbox.entry(i) + SENT_AT_MS] = nowMs + (leftMs > 0 ? leftMs : 0);
     }
     if (bytes > outbox.arena.length || count * ENTRY > outbox.table.length) return SNAPSHOT_CAPACITY;
     if (at !== end) return SNAPSHOT_CHECKSUM;
@@ -220,10 +226,11 @@ export function withSnapshot<C extends Client>(client: C): C & Snapshotting {
       checkBytes("from", from);
       const connection = client.connection;
       const outbox = connection.session.outbox;
-      if (!connection.isIdle() || outbox.operations > 0 || outbox.lastPacketId > 0) {
+      const hasReceived = connection.session.receivedEnd > CONTROL_CAPACITY;
+      if (!connection.isIdle() || outbox.operations > 0 || outbox.lastPacketId > 0 || hasReceived) {
         throw new Error("restore must come before connect and publish");
       }
-      return link.restore(from, sleptMs === undefined ? 0 : sleptMs);
+      return link.restore(from, asInteger("sleptMs", sleptMs, 0, 0, MAX_SLEPT_MS));
     },
   };
   return Object.assign(client, snapshotting);

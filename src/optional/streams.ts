@@ -17,11 +17,11 @@
  * than the keep alive time loses the connection.
  */
 import type { Hal, Timer } from "../../hal/socket.js";
-import { asCallback, asFlag, asInteger, asQos, isQueued, wrong } from "../arguments.js";
+import { asCallback, asFlag, asInteger, asQos, isNil, isQueued, wrong } from "../arguments.js";
 import type { DoneCallback, QoS } from "../callbacks.js";
 import type { Client, Flag } from "../client.js";
 import { headerLength, writeHeader } from "../encoder.js";
-import { NO_ROOM, TOO_LONG } from "../errors.js";
+import { NO_ROOM } from "../errors.js";
 import { STREAMED } from "../outbox.js";
 import type { PayloadStream, Session } from "../session.js";
 import { MAX_REMAINING_LENGTH, PUBACK, PUBREC } from "../wire.js";
@@ -49,8 +49,8 @@ export type WritableCallback = (client: Client, room: number) => void;
 export interface Streams {
   /**
    * Publishes what `source` has; otherwise as `publish`, with its answer and its callback. The source is read while the
-   * message is sent, each time that it is sent, until it is acknowledged. Also false while another message is streamed.
-   * It is not part of a snapshot.
+   * message is sent, each time that it is sent, until it is acknowledged. Also false while another message is streamed,
+   * and whenever no session is up. It is not part of a snapshot.
    */
   publishFrom(
     topic: string | number,
@@ -115,11 +115,28 @@ class StreamLink extends Link implements PayloadStream {
     });
   }
 
-  /** Queues what precedes the payload. Returns 0 or, having queued nothing, a negative code of `errors.ts`. */
-  begin(topic: string, total: number, flags: number, source: Source | undefined): number {
+  /**
+   * Queues what precedes the payload. Returns 0 or, having queued nothing, a negative code of `errors.ts`.
+   *
+   * @param name what `total` is to the application
+   */
+  begin(topic: string, name: string, total: number, flags: number, source: Source | undefined): number {
+    if (this._isBusy()) return NO_ROOM;
+    let result = this._add(topic, name, total, flags);
+    if (result === NO_ROOM && this.connection.makeRoom()) result = this._add(topic, name, total, flags);
+    if (result < 0) return result;
+    this._source = source;
+    this._total = total;
+    this.state = source === undefined ? OPEN : CLOSED;
+    this._restart();
+    this.connection.afterCall();
+    return 0;
+  }
+
+  private _add(topic: string, name: string, total: number, flags: number): number {
     const session = this._session;
     const outbox = session.outbox;
-    if (!session.isUp() || outbox.isFull() || this._isBusy()) return NO_ROOM;
+    if (!session.isUp() || outbox.isFull()) return NO_ROOM;
     const ack = flags < 2 ? 0 : flags < 4 ? PUBACK : PUBREC;
     const packetId = ack === 0 ? 0 : outbox.nextPacketId();
     if (ack !== 0 && packetId === 0) return NO_ROOM;
@@ -134,21 +151,19 @@ class StreamLink extends Link implements PayloadStream {
     let body = start + 1;
     while (arena[body++] > 127);
     const length = end - body + total;
-    if (length > MAX_REMAINING_LENGTH) return TOO_LONG;
+    if (length > MAX_REMAINING_LENGTH) {
+      const most = String(MAX_REMAINING_LENGTH + total - length);
+      throw new RangeError(name + " must be at most " + most + " with this topic, not " + String(total));
+    }
     const moved = start + headerLength(length);
     arena.copyWithin(moved, body, end);
     writeHeader(arena, start, arena[start], length);
     outbox.add(moved + end - body + 1, ack | STREAMED, packetId);
-    this._source = source;
-    this._total = total;
-    this.state = source === undefined ? OPEN : CLOSED;
-    this._restart();
-    this.connection.afterCall();
     return 0;
   }
 
   write(bytes: Uint8Array, start: number, end: number): number {
-    if (this.state === LOST) return -1;
+    if (this._isLost()) return -1;
     if (this.state === CLOSED) throw new Error("write must follow beginPublish, and end with its last byte");
     if (end - start > this._total - this._taken) {
       const left = String(this._total - this._taken);
@@ -165,10 +180,8 @@ class StreamLink extends Link implements PayloadStream {
       at += count;
       if (this._taken === this._total) this.state = CLOSED;
       this.connection.afterCall();
-      // Its call may have found that the connection is lost.
-      if (this._isLost()) return -1;
     }
-    if (at < end) this._wantsRoom = true;
+    this._wantsRoom = at < end;
     return at - start;
   }
 
@@ -198,8 +211,9 @@ class StreamLink extends Link implements PayloadStream {
     super.onOffline(reason);
   }
 
+  /** True when what was to be written is lost, also before `offline` could be told. */
   private _isLost(): boolean {
-    return this.state === LOST;
+    return this.state === LOST || (this.state === OPEN && !this._isBusy());
   }
 
   /** The payload begins anew. */
@@ -228,7 +242,7 @@ class StreamLink extends Link implements PayloadStream {
     } catch (error) {
       this._hal.uncaught(error);
     }
-    if (count > 0 && count <= this.bytes.length && count <= left) {
+    if (typeof count === "number" && count > 0 && count <= this.bytes.length && count <= left && count % 1 === 0) {
       this._end = count;
       this._taken += count;
     } else {
@@ -238,10 +252,12 @@ class StreamLink extends Link implements PayloadStream {
 
   private _tellRoom(): void {
     const callback = this.onWritable;
-    if (!this._wantsRoom || callback === undefined || this.state !== OPEN) return;
+    const room = this.bytes.length - this._end;
+    // What was told to the timer may be out of date.
+    if (!this._wantsRoom || room === 0 || callback === undefined || this.state !== OPEN || this._isLost()) return;
     this._wantsRoom = false;
     try {
-      callback(this._client, this.bytes.length - this._end);
+      callback(this._client, room);
     } catch (error) {
       this._hal.uncaught(error);
     }
@@ -262,21 +278,21 @@ export function withStreams<C extends Client>(client: C, pieceCapacity?: number 
       if ((source as unknown) === null || typeof source !== "object" || typeof source.read !== "function") {
         throw wrong("source", "an object with byteLength and read", source);
       }
-      if ((source.byteLength as unknown) === undefined) throw wrong("source.byteLength", "bytes", undefined);
+      if (isNil(source.byteLength)) throw wrong("source.byteLength", "bytes", source.byteLength);
       const total = asInteger("source.byteLength", source.byteLength, 0, 1, MAX_REMAINING_LENGTH);
       const flags = (asQos("qos", qos) << 1) | (asFlag("retain", retain, false) ? 1 : 0);
       const callback = asCallback("callback", done);
-      if (!isQueued(link.begin(name, total, flags, source))) return false;
+      if (!isQueued(link.begin(name, "source.byteLength", total, flags, source))) return false;
       if (callback !== undefined) client.on("puback", callback);
       return true;
     },
     beginPublish(topic, byteLength, retain, onWritable) {
       const name = client.topicName(topic);
-      if ((byteLength as unknown) === undefined) throw wrong("byteLength", "bytes", undefined);
+      if (isNil(byteLength)) throw wrong("byteLength", "bytes", byteLength);
       const total = asInteger("byteLength", byteLength, 0, 1, MAX_REMAINING_LENGTH);
       const flags = asFlag("retain", retain, false) ? 1 : 0;
       const callback = asCallback("onWritable", onWritable);
-      if (!isQueued(link.begin(name, total, flags, undefined))) return false;
+      if (!isQueued(link.begin(name, "byteLength", total, flags, undefined))) return false;
       link.onWritable = callback;
       return true;
     },

@@ -207,8 +207,8 @@ export class Device {
           this.calls.pop();
         }
       };
-      // Not by assignment, which fails where the client's prototype is frozen.
-      Object.defineProperty(client, name, { value: watched });
+      // Not by assignment, which fails where the client's prototype is frozen. Optional modules put their own on top.
+      Object.defineProperty(client, name, { value: watched, configurable: true });
     }
     return client;
   }

@@ -1,5 +1,5 @@
 /** The suites that need no network, on the engine of Moddable's boards. */
-import { slowInDecoders, testOnXs } from "./suites.js";
+import { slowInDecoders, slowInStreams, testOnXs } from "./suites.js";
 
 await testOnXs(
   "on XS",
@@ -48,6 +48,8 @@ await testOnXs(
       "test/optional/outcomes.test.ts",
       "test/optional/queue.test.ts",
     ],
+    ["test/optional/snapshot.test.ts"],
+    ["test/optional/streams.test.ts"],
     ["test/mock.test.ts"],
   ],
   {
@@ -69,6 +71,7 @@ await testOnXs(
         titles: /takes any string but those|judges any string as the rules for levels do/,
         reason: "the tests' own patterns: to XS's RegExp U+0000 is none of [\\0]",
       },
+      slowInStreams("test/optional/streams.test.ts"),
       {
         file: "test/utf8.test.ts",
         titles: /isUtf8 .* (says of|takes every character)/,
