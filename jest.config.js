@@ -12,6 +12,7 @@ export default {
     "^mcu-mqtt$": "<rootDir>/src/index.ts",
     "^mcu-mqtt/core$": "<rootDir>/src/core.ts",
     "^mcu-mqtt/client$": "<rootDir>/src/face.ts",
+    "^mcu-mqtt/(outcomes|queue|snapshot|streams)$": "<rootDir>/src/optional/$1.ts",
     "^mcu-mqtt/hal/(node|mock)$": "<rootDir>/hal/$1.ts",
     "^mcu-mqtt/hal$": "<rootDir>/hal/node.ts",
     "^#device$": "<rootDir>/examples/device-node.ts",

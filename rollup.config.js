@@ -1,7 +1,10 @@
-/** Makes dist: ES modules for Node; minified, a file for any board, and one for each board of the Moddable SDK. */
+/**
+ * Makes dist: ES modules for Node; minified, a file for any board, one for each board of the Moddable SDK, and one for
+ * each module that adds to a client.
+ */
 import { rmSync } from "node:fs";
 import { resolve } from "node:path";
-import { boardPackage, boards, entries, external, minified, nodeTarget, root, typescript } from "./rollup.shared.js";
+import { boardPackage, boards, entries, external, minified, nodeTarget, optional, root, typescript } from "./rollup.shared.js";
 
 rmSync(resolve(root, "dist"), { recursive: true, force: true });
 
@@ -18,4 +21,5 @@ export default [
   },
   file("board", minified(entries.client)),
   ...Object.keys(boards).map((board) => file(board, boardPackage(board))),
+  ...optional.map((name) => file(`board/${name}`, minified(entries[name]))),
 ];

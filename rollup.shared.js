@@ -7,6 +7,7 @@ import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import terser from "@rollup/plugin-terser";
 import ts from "typescript";
+import { boardNames } from "./rollup.names.js";
 
 export const root = dirname(fileURLToPath(import.meta.url));
 
@@ -15,9 +16,16 @@ export const entries = {
   index: "src/index.ts",
   core: "src/core.ts",
   client: "src/face.ts",
+  outcomes: "src/optional/outcomes.ts",
+  queue: "src/optional/queue.ts",
+  snapshot: "src/optional/snapshot.ts",
+  streams: "src/optional/streams.ts",
   "hal/node": "hal/node.ts",
   "hal/mock": "hal/mock.ts",
 };
+
+/** Of these, the modules that add to a client; each has a file of its own for boards, too. */
+export const optional = ["outcomes", "queue", "snapshot", "streams"];
 
 /** Modules of platforms stay imports: Node's, and those of the Moddable SDK that hal/ uses. */
 export const external = /^(?:node:|embedded:|net$|time$|timer$|text\/)/;
@@ -71,40 +79,22 @@ const boardTarget = ts.ScriptTarget.ES2020;
 export const nodeTarget = ts.ScriptTarget.ES2022;
 
 /**
- * Names of the members that stand in the public types: what an application or a platform calls them must stay. Taken
- * from the sources that declare them, so that nobody keeps a list.
- */
-function publicNames() {
-  const names = new Set();
-  for (const file of ["hal/socket.ts", "src/client.ts", "src/callbacks.ts"]) {
-    const code = readFileSync(resolve(root, file), "utf8");
-    const visit = (node) => {
-      const isMember =
-        ts.isPropertySignature(node) ||
-        ts.isMethodSignature(node) ||
-        ((ts.isMethodDeclaration(node) || ts.isGetAccessor(node)) && node.parent.name?.text === "Client");
-      if (isMember && !node.name.text.startsWith("_")) names.add(node.name.text);
-      ts.forEachChild(node, visit);
-    };
-    visit(ts.createSourceFile(file, code, ts.ScriptTarget.ES2022, true));
-  }
-  return [...names];
-}
-
-/**
  * One scope, and short names for members.
  *
- * @param isClosed true: nobody outside calls the members but by the public types, so that all others get short names;
- *   false: only those that begin with `_`, which are private here
+ * @param isForBoard true: those that all files for boards have; false: any for those that begin with `_`, which are
+ *   private here
  */
-function minify(isClosed) {
+function minify(isForBoard) {
+  // As terser keeps what it has named before: with a "$".
+  const named = () => Object.fromEntries(Object.entries(boardNames()).map(([name, short]) => [`$${name}`, short]));
   return terser({
     ecma: 2020,
     module: true,
     toplevel: true,
     // Without reduce_funcs: a function used once would be made anew at each call, and cost a board seven slots.
     compress: { passes: 4, keep_fargs: false, pure_getters: "strict", reduce_funcs: false },
-    mangle: { properties: isClosed ? { reserved: publicNames() } : { regex: /^_/ } },
+    mangle: { properties: isForBoard ? { builtins: true, only_cache: true } : { regex: /^_/ } },
+    ...(isForBoard && { nameCache: { props: { props: named() } } }),
     format: { comments: false },
   });
 }
@@ -130,15 +120,14 @@ export function bundled(input, aliases = {}, target = nodeTarget) {
   };
 }
 
-/** The same, minified; in the syntax that boards understand, and closed, unless no board sees the file. */
+/** The same, minified; in the syntax that boards understand, and with their names, unless no board sees the file. */
 export function minified(input, aliases = {}, target = boardTarget) {
   const { output, ...options } = bundled(input, aliases, target);
   return { ...options, output: { ...output, plugins: [minify(target === boardTarget)] } };
 }
 
-/** "mcu-mqtt" for a board of the Moddable SDK, as one file. Not closed: it calls the SDK's members by their names. */
+/** "mcu-mqtt" for a board of the Moddable SDK, as one file. */
 export function boardPackage(board) {
   const aliases = { "mcu-mqtt/src/index": entries.index, "mcu-mqtt/hal": boards[board] };
-  const { output, ...options } = bundled("moddable/mcu-mqtt.ts", aliases, boardTarget);
-  return { ...options, output: { ...output, plugins: [minify(false)] } };
+  return minified("moddable/mcu-mqtt.ts", aliases);
 }
