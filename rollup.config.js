@@ -4,7 +4,8 @@
  */
 import { rmSync } from "node:fs";
 import { resolve } from "node:path";
-import { boardPackage, boards, entries, external, minified, nodeTarget, optional, root, typescript } from "./rollup.shared.js";
+import { boardPackage, boards, entries, external, minified, nodeTarget, optional, root } from "./rollup.shared.js";
+import { typescript } from "./rollup.shared.js";
 
 rmSync(resolve(root, "dist"), { recursive: true, force: true });
 
