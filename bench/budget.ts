@@ -105,13 +105,12 @@ interface OptionalTask {
   own?: string;
 }
 
-const RECEIVE = "receive(ROUNDS, 32, 0, 1, false)";
 const ALL = optional.join();
 const OPTIONAL_TASKS: OptionalTask[] = [
   ...["outcomes", "queue", "streams", ALL].map((modules) => ({
     title: `received, QoS 0, with ${shown(modules)}`,
     modules,
-    call: RECEIVE,
+    call: "receive(ROUNDS, 32, 0, 1, false)",
   })),
   { title: "published, QoS 1, and its outcome", modules: "outcomes", call: "publishForOutcome(ROUNDS)" },
   { title: "published, QoS 0, with `queue`", modules: "queue", call: "publish(ROUNDS, false, 0, true)" },
@@ -166,8 +165,17 @@ class Bench {
     return (await this.machine.evaluate("gc()")).slots;
   }
 
+  /** Slots that live when a script has run once more. What the machine keeps of any script is not counted. */
+  async slotsOf(script: string): Promise<number> {
+    // The first time makes what all share.
+    await this.machine.evaluate(script);
+    const start = await this.live();
+    const idle = await this.grown(start, "1 + 1");
+    return (await this.grown(start + idle, script)) - idle;
+  }
+
   /** Slots more than `before` that live once a script has run, what the machine keeps of any script among them. */
-  async grown(before: number, script: string): Promise<number> {
+  private async grown(before: number, script: string): Promise<number> {
     await this.machine.evaluate(script);
     return (await this.live()) - before;
   }
@@ -202,11 +210,7 @@ async function measure(): Promise<Record<string, Figures>> {
     const live: number[] = [];
     const whole = new Map<Task, Round[]>(TASKS.map((task) => [task, []]));
     for (const isAdapted of [false, true]) {
-      // The first client makes what all share.
-      await bench.machine.evaluate(`start(${isAdapted}, "string")`);
-      const start = await bench.live();
-      const idle = await bench.grown(start, "1 + 1");
-      live.push((await bench.grown(start + idle, `start(${isAdapted}, "string")`)) - idle);
+      live.push(await bench.slotsOf(`start(${isAdapted}, "string")`));
       for (const format of ["string", "buffer"] as const) {
         await bench.machine.evaluate(`start(${isAdapted}, "${format}")`);
         for (const task of TASKS.filter((each) => each.format === format)) {
@@ -216,14 +220,10 @@ async function measure(): Promise<Record<string, Figures>> {
     }
     figures[CLIENT_TITLE] = { slots: live[0], withHalSlots: live[1] };
     for (const name of optional) await bench.machine.evaluate(await boardScript(entries[name]));
-    for (const modules of ["", ...optional, ALL]) {
-      // Here too, the first makes what all share.
-      await bench.machine.evaluate(`start(false, "buffer", "${modules}")`);
-      const start = await bench.live();
-      const idle = await bench.grown(start, "1 + 1");
-      const slots = (await bench.grown(start + idle, `start(false, "buffer", "${modules}")`)) - idle;
-      if (modules === "") live[0] = slots;
-      else figures[addedTitle(modules)] = { slots: slots - live[0] };
+    const plain = await bench.slotsOf('start(false, "buffer")');
+    for (const modules of [...optional, ALL]) {
+      const slots = await bench.slotsOf(`start(false, "buffer", "${modules}")`);
+      figures[addedTitle(modules)] = { slots: slots - plain };
     }
     const added: Round[] = [];
     for (const { modules, before, call } of OPTIONAL_TASKS) {
