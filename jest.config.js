@@ -13,6 +13,7 @@ export default {
     "^mcu-mqtt/core$": "<rootDir>/src/core.ts",
     "^mcu-mqtt/client$": "<rootDir>/src/face.ts",
     "^mcu-mqtt/store$": "<rootDir>/hal/node-store.ts",
+    "^mcu-mqtt/(outcomes|queue|snapshot|streams)$": "<rootDir>/src/optional/$1.ts",
     "^mcu-mqtt/hal/(node|mock)$": "<rootDir>/hal/$1.ts",
     "^mcu-mqtt/hal$": "<rootDir>/hal/node.ts",
     "^#(device|hash|sleep)$": "<rootDir>/examples/$1-node.ts",

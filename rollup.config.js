@@ -1,8 +1,11 @@
-/** Makes dist: ES modules for Node; minified, a file for any board, and one for each board of the Moddable SDK. */
+/**
+ * Makes dist: ES modules for Node; minified, a file for any board, one for each board of the Moddable SDK, and one for
+ * each module that adds to a client.
+ */
 import { rmSync } from "node:fs";
 import { resolve } from "node:path";
-import { boardPackage, boardStore, boards, entries, external, minified } from "./rollup.shared.js";
-import { nodeTarget, root, stores, typescript } from "./rollup.shared.js";
+import { boardPackage, boardStore, boards, entries, external, minified, nodeTarget } from "./rollup.shared.js";
+import { optional, root, stores, typescript } from "./rollup.shared.js";
 
 rmSync(resolve(root, "dist"), { recursive: true, force: true });
 
@@ -20,4 +23,5 @@ export default [
   file("board", minified(entries.client)),
   ...Object.keys(boards).map((board) => file(board, boardPackage(board))),
   ...Object.keys(stores).map((board) => file(`store-${board}`, boardStore(board))),
+  ...optional.map((name) => file(`board/${name}`, minified(entries[name]))),
 ];

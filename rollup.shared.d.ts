@@ -2,7 +2,11 @@
 import type { InputOptions, OutputOptions } from "rollup";
 
 export const root: string;
-export const entries: Record<"index" | "core" | "client" | "store" | "hal/node" | "hal/mock", string>;
+export const optional: ["outcomes", "queue", "snapshot", "streams"];
+export const entries: Record<
+  "index" | "core" | "client" | "store" | "hal/node" | "hal/mock" | (typeof optional)[number],
+  string
+>;
 export const boards: Record<string, string>;
 export const nodeTarget: number;
 export function bundled(

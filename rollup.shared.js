@@ -5,9 +5,9 @@
 import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { runInNewContext } from "node:vm";
 import terser from "@rollup/plugin-terser";
 import ts from "typescript";
+import { boardNames } from "./rollup.names.js";
 
 export const root = dirname(fileURLToPath(import.meta.url));
 
@@ -17,9 +17,16 @@ export const entries = {
   core: "src/core.ts",
   client: "src/face.ts",
   store: "hal/node-store.ts",
+  outcomes: "src/optional/outcomes.ts",
+  queue: "src/optional/queue.ts",
+  snapshot: "src/optional/snapshot.ts",
+  streams: "src/optional/streams.ts",
   "hal/node": "hal/node.ts",
   "hal/mock": "hal/mock.ts",
 };
+
+/** Of these, the modules that add to a client; each has a file of its own for boards, too. */
+export const optional = ["outcomes", "queue", "snapshot", "streams"];
 
 /** Modules of platforms stay imports: Node's, and those of the Moddable SDK that hal/ uses. */
 export const external = /^(?:node:|embedded:|flash$|net$|time$|timer$|text\/)/;
@@ -76,84 +83,24 @@ const boardTarget = ts.ScriptTarget.ES2020;
 export const nodeTarget = ts.ScriptTarget.ES2022;
 
 /**
- * Names of the members that stand in the public types: what an application or a platform calls them must stay. Taken
- * from the sources that declare them, so that nobody keeps a list.
- */
-function publicNames() {
-  const names = new Set();
-  for (const file of ["hal/socket.ts", "src/client.ts", "src/callbacks.ts"]) {
-    const code = readFileSync(resolve(root, file), "utf8");
-    const visit = (node) => {
-      const isMember =
-        ts.isPropertySignature(node) ||
-        ts.isMethodSignature(node) ||
-        ((ts.isMethodDeclaration(node) || ts.isGetAccessor(node)) && node.parent.name?.text === "Client");
-      if (isMember && !node.name.text.startsWith("_")) names.add(node.name.text);
-      ts.forEachChild(node, visit);
-    };
-    visit(ts.createSourceFile(file, code, ts.ScriptTarget.ES2022, true));
-  }
-  return [...names];
-}
-
-/** Names of the members of whatever the language itself has. Those of browsers are nothing to a board. */
-function languageNames() {
-  const names = new Set();
-  const seen = new Set();
-  const visit = (value) => {
-    if (Object(value) !== value || seen.has(value)) return;
-    seen.add(value);
-    for (const [name, member] of Object.entries(Object.getOwnPropertyDescriptors(value))) {
-      names.add(name);
-      visit(member.value);
-    }
-    visit(Object.getPrototypeOf(value));
-  };
-  visit(runInNewContext("delete globalThis.console; delete globalThis.WebAssembly; globalThis"));
-  return [...names];
-}
-
-/**
- * The members in `code` that are used most, of those that `mayChange` lets change, and a letter for each that is no
- * word of the code. The others are terser's to name.
- */
-function letterNames(code, mayChange) {
-  const words = new Set(code.replace(/\/\*[^]*?\*\/|\/\/.*/g, "").match(/[\w$]+/g));
-  // As often as they come in the language's own words: it compresses better.
-  const letters = [..."etnsiroualcdhpfmgbvwyxkqzjTSEOINRCAUDPMLFVBGHKWQXYZJ_$"].filter((name) => !words.has(name));
-  const uses = new Map();
-  for (const [, name] of code.matchAll(/\.([A-Za-z_$][\w$]*)/g)) {
-    if (mayChange(name)) uses.set(name, (uses.get(name) ?? 0) + 1);
-  }
-  const names = [...uses.keys()].sort((one, other) => uses.get(other) - uses.get(one));
-  return new Map(letters.slice(0, names.length).map((letter, i) => [names[i], letter]));
-}
-
-/**
  * One scope, and short names for members.
  *
- * @param isClosed true: nobody outside calls the members but by the public types, so that all others get short names;
- *   false: only those that begin with `_`, which are private here
+ * @param isForBoard true: those that all files for boards have; false: any for those that begin with `_`, which are
+ *   private here
  */
-function minify(isClosed) {
-  const reserved = new Set(isClosed ? [...publicNames(), ...languageNames()] : []);
-  const mayChange = (name) => (isClosed ? !reserved.has(name) : name.startsWith("_"));
-  const names = isClosed ? { reserved: [...reserved], builtins: true } : { regex: /^_/ };
-  return {
-    name: "minify",
-    renderChunk(code, ...rest) {
-      const { renderChunk } = terser({
-        ecma: 2020,
-        module: true,
-        toplevel: true,
-        // Without reduce_funcs: a function used once would be made anew at each call, and cost a board seven slots.
-        compress: { passes: 4, keep_fargs: false, pure_getters: true, reduce_funcs: false },
-        mangle: { properties: { ...names, cache: { props: letterNames(code, mayChange) } } },
-        format: { comments: false },
-      });
-      return renderChunk.call(this, code, ...rest);
-    },
-  };
+function minify(isForBoard) {
+  // As terser keeps what it has named before: with a "$".
+  const named = () => Object.fromEntries(Object.entries(boardNames()).map(([name, short]) => [`$${name}`, short]));
+  return terser({
+    ecma: 2020,
+    module: true,
+    toplevel: true,
+    // Without reduce_funcs: a function used once would be made anew at each call, and cost a board seven slots.
+    compress: { passes: 4, keep_fargs: false, pure_getters: true, reduce_funcs: false },
+    mangle: { properties: isForBoard ? { builtins: true, only_cache: true } : { regex: /^_/ } },
+    ...(isForBoard && { nameCache: { props: { props: named() } } }),
+    format: { comments: false },
+  });
 }
 
 /**
@@ -177,25 +124,18 @@ export function bundled(input, aliases = {}, target = nodeTarget) {
   };
 }
 
-/** The same, minified; in the syntax that boards understand, and closed, unless no board sees the file. */
+/** The same, minified; in the syntax that boards understand, and with their names, unless no board sees the file. */
 export function minified(input, aliases = {}, target = boardTarget) {
   const { output, ...options } = bundled(input, aliases, target);
   return { ...options, output: { ...output, plugins: [minify(target === boardTarget)] } };
 }
 
-/** A file for a board of the Moddable SDK. Not closed: it calls the SDK's members by their names. */
-function boardFile(input, aliases) {
-  const { output, ...options } = bundled(input, aliases, boardTarget);
-  return { ...options, output: { ...output, plugins: [minify(false)] } };
-}
-
 /** "mcu-mqtt" for a board of the Moddable SDK, as one file. */
 export function boardPackage(board) {
-  const aliases = { "mcu-mqtt/src/index": entries.index, "mcu-mqtt/hal": boards[board] };
-  return boardFile("moddable/mcu-mqtt.ts", aliases);
+  return minified("moddable/mcu-mqtt.ts", { "mcu-mqtt/src/index": entries.index, "mcu-mqtt/hal": boards[board] });
 }
 
 /** "mcu-mqtt/store" for a board of the Moddable SDK, as one file. */
 export function boardStore(board) {
-  return boardFile(stores[board], {});
+  return minified(stores[board]);
 }

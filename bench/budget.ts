@@ -1,18 +1,18 @@
 /**
  * What a message and a client cost on a board's engine, XS: work in computrons, the engine's own measure, and memory in
- * slots, of 16 bytes on a board. Both are exact, the same at each run. What runs is the file that a board loads.
+ * slots, of 16 bytes on a board. Both are exact, the same at each run. What runs are the files that a board loads.
  *
- *     npm run budget               prints the table
+ *     npm run budget               prints the tables
  *     npm run budget -- --check    fails when a figure is worse than in bench/budget.json, or another in README.md
  *     npm run budget -- --update   writes the figures to bench/budget.json and README.md
  *
- * In README.md the table stands between <!-- budget --> and <!-- /budget -->. The engine is compiled by
+ * In README.md the tables stand between <!-- budget --> and <!-- /budget -->. The engine is compiled by
  * `npm run build:xs`. Bytes of code are the business of size.mjs.
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { rollup } from "rollup";
-import { entries, minified, root } from "../rollup.shared.js";
+import { entries, minified, optional, root } from "../rollup.shared.js";
 import { bundle } from "../test/xs/bundle.js";
 import { isBuilt, XsMachine } from "../test/xs/machine.js";
 
@@ -93,14 +93,55 @@ const TASKS: Task[] = [
 ];
 const CLIENT_TITLE = "a client, connected and subscribed";
 
-/** The board's file as a script: what it exports becomes the global `board`. */
-async function boardScript(): Promise<string> {
-  const { output, ...options } = minified(entries.client);
+/** What is done with a client that modules have been added to. */
+interface OptionalTask {
+  title: string;
+  /** Their names. */
+  modules: string;
+  /** What is done once before. */
+  before?: string;
+  call: string;
+  /** What the measurement itself costs, if that is another call: with the client that does nothing. */
+  own?: string;
+}
+
+const ALL = optional.join();
+const OPTIONAL_TASKS: OptionalTask[] = [
+  ...["outcomes", "queue", "streams", ALL].map((modules) => ({
+    title: `received, QoS 0, with ${shown(modules)}`,
+    modules,
+    call: "receive(ROUNDS, 32, 0, 1, false)",
+  })),
+  { title: "published, QoS 1, and its outcome", modules: "outcomes", call: "publishForOutcome(ROUNDS)" },
+  { title: "published, QoS 0, with `queue`", modules: "queue", call: "publish(ROUNDS, false, 0, true)" },
+  { title: "snapshot of four messages", modules: "snapshot", before: "queue(4)", call: "snapshot(ROUNDS)" },
+  {
+    title: "restored, four messages",
+    modules: "snapshot",
+    before: "queue(4), snapshot(1)",
+    call: "restore(ROUNDS, true)",
+    own: "restore(ROUNDS, false)",
+  },
+  { title: "published from a source, QoS 1, 1,024 bytes", modules: "streams", call: "publishFrom(ROUNDS)" },
+];
+
+function shown(modules: string): string {
+  return modules === ALL ? "all four" : `\`${modules}\``;
+}
+
+function addedTitle(modules: string): string {
+  return `what ${shown(modules)} ${modules === ALL ? "add" : "adds"} to a client`;
+}
+
+/** A board's file as a script: what it exports is added to the global `board`. */
+async function boardScript(input: string): Promise<string> {
+  const { output, ...options } = minified(input);
   const made = await rollup(options);
   try {
     const { code } = (await made.generate(output)).output[0];
     const named = (list: string): string => list.replace(/(\w+) as (\w+)/g, "$2:$1");
-    return `{${code.replace(/export\s*\{([^}]*)\};?/, (_all, list: string) => `globalThis.board={${named(list)}}`)}}`;
+    const exported = (list: string): string => `globalThis.board={...globalThis.board,${named(list)}}`;
+    return `{${code.replace(/export\s*\{([^}]*)\};?/, (_all, list: string) => exported(list))}}`;
   } finally {
     await made.close();
   }
@@ -124,8 +165,17 @@ class Bench {
     return (await this.machine.evaluate("gc()")).slots;
   }
 
+  /** Slots that live when a script has run once more. What the machine keeps of any script is not counted. */
+  async slotsOf(script: string): Promise<number> {
+    // The first time makes what all share.
+    await this.machine.evaluate(script);
+    const start = await this.live();
+    const idle = await this.grown(start, "1 + 1");
+    return (await this.grown(start + idle, script)) - idle;
+  }
+
   /** Slots more than `before` that live once a script has run, what the machine keeps of any script among them. */
-  async grown(before: number, script: string): Promise<number> {
+  private async grown(before: number, script: string): Promise<number> {
     await this.machine.evaluate(script);
     return (await this.live()) - before;
   }
@@ -155,16 +205,12 @@ async function measure(): Promise<Record<string, Figures>> {
   const bench = new Bench();
   const figures: Record<string, Figures> = {};
   try {
-    await bench.machine.evaluate(await boardScript());
+    await bench.machine.evaluate(await boardScript(entries.client));
     await bench.machine.evaluate(await bundle("bench/workload.ts"));
     const live: number[] = [];
     const whole = new Map<Task, Round[]>(TASKS.map((task) => [task, []]));
     for (const isAdapted of [false, true]) {
-      // The first client makes what all share.
-      await bench.machine.evaluate(`start(${isAdapted}, "string")`);
-      const start = await bench.live();
-      const idle = await bench.grown(start, "1 + 1");
-      live.push((await bench.grown(start + idle, `start(${isAdapted}, "string")`)) - idle);
+      live.push(await bench.slotsOf(`start(${isAdapted}, "string")`));
       for (const format of ["string", "buffer"] as const) {
         await bench.machine.evaluate(`start(${isAdapted}, "${format}")`);
         for (const task of TASKS.filter((each) => each.format === format)) {
@@ -173,6 +219,17 @@ async function measure(): Promise<Record<string, Figures>> {
       }
     }
     figures[CLIENT_TITLE] = { slots: live[0], withHalSlots: live[1] };
+    for (const name of optional) await bench.machine.evaluate(await boardScript(entries[name]));
+    const plain = await bench.slotsOf('start(false, "buffer")');
+    for (const modules of [...optional, ALL]) {
+      const slots = await bench.slotsOf(`start(false, "buffer", "${modules}")`);
+      figures[addedTitle(modules)] = { slots: slots - plain };
+    }
+    const added: Round[] = [];
+    for (const { modules, before, call } of OPTIONAL_TASKS) {
+      await bench.machine.evaluate(`start(false, "buffer", "${modules}"), ${before ?? "0"}`);
+      added.push(await bench.round(call));
+    }
     await bench.machine.evaluate("idle()");
     for (const task of TASKS) {
       const [alone, withHal] = whole.get(task)!;
@@ -186,6 +243,11 @@ async function measure(): Promise<Record<string, Figures>> {
         writes: share(alone.writes, 0),
       };
     }
+    for (const [i, { title, call, own }] of OPTIONAL_TASKS.entries()) {
+      const its = await bench.round(own ?? call);
+      const { computrons, slots, writes } = added[i];
+      figures[title] = { computrons: computrons - its.computrons, slots: slots - its.slots, writes };
+    }
   } finally {
     bench.machine.close();
   }
@@ -193,16 +255,28 @@ async function measure(): Promise<Record<string, Figures>> {
 }
 
 function table(figures: Record<string, Figures>): string {
+  const line = (title: string, cells: (number | undefined)[]): string =>
+    `| ${[title, ...cells.map((count) => count?.toLocaleString("en-US") ?? "")].join(" | ")} |`;
   const row = (title: string, target: Figures): string => {
     const { computrons, slots, withHalComputrons, withHalSlots, writes } = figures[title];
-    const cells = [computrons, withHalComputrons, target.computrons, slots, withHalSlots, target.slots, writes];
-    return `| ${[title, ...cells.map((count) => count?.toLocaleString("en-US") ?? "")].join(" | ")} |`;
+    return line(title, [
+      computrons, withHalComputrons, target.computrons, slots, withHalSlots, target.slots, writes,
+    ]);
+  };
+  const shortRow = (title: string): string => {
+    const { computrons, slots, writes } = figures[title];
+    return line(title, [computrons, slots, writes]);
   };
   return [
     "| one message, payload of 64 bytes | computrons | with HAL | aim | slots | with HAL | aim | socket writes |",
     "|---|--:|--:|--:|--:|--:|--:|--:|",
     ...TASKS.map(({ title, target }) => row(title, target)),
     row(CLIENT_TITLE, CLIENT),
+    "",
+    "| modules that add to a client; payload of 64 bytes, topic of 32 | computrons | slots | socket writes |",
+    "|---|--:|--:|--:|",
+    ...[...optional, ALL].map((modules) => shortRow(addedTitle(modules))),
+    ...OPTIONAL_TASKS.map(({ title }) => shortRow(title)),
   ].join("\n");
 }
 

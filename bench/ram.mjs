@@ -7,25 +7,28 @@ import { runInNewContext } from "node:vm";
 import { rollup } from "rollup";
 import { bundled, entries } from "../rollup.shared.js";
 
-/** The worked sum in README.md, and a client that says nothing. */
+const WORKED_SUM = { maxMessageLength: 256, rxCapacity: 256, txCapacity: 800, maxOperations: 8, receiveMaximum: 20 };
+
+/** The worked sum in README.md, a client that says nothing, and what is added to them. */
 const CLIENTS = {
-  "`sensor` of the worked sum below": [
-    "sensor",
-    { maxMessageLength: 256, rxCapacity: 256, txCapacity: 800, maxOperations: 8, receiveMaximum: 20 },
-  ],
-  "`sensor` with Node's defaults": ["sensor", {}],
+  "`sensor` of the worked sum below": [WORKED_SUM, (client) => client],
+  "the same with `outcomes`, `queue`, `snapshot` and `streams`": [WORKED_SUM, addAll],
+  "`sensor` with Node's defaults": [{}, (client) => client],
 };
 
 /** Clients made to weigh one: enough to drown what else the heap does. */
 const SAMPLE = 400;
 
 async function loadPackage() {
-  const { output, ...options } = bundled(entries.index, { "mcu-mqtt/hal": entries["hal/node"] });
+  const { output, ...options } = bundled("bench/added.js", { "mcu-mqtt/hal": entries["hal/node"] });
   const bundle = await rollup(options);
   const result = await bundle.generate(output);
   await bundle.close();
-  const { default: mqtt } = await import(`data:text/javascript,${encodeURIComponent(result.output[0].code)}`);
-  return mqtt;
+  return import(`data:text/javascript,${encodeURIComponent(result.output[0].code)}`);
+}
+
+function addAll(client, { withOutcomes, withQueuePolicy, withSnapshot, withStreams }) {
+  return withStreams(withSnapshot(withQueuePolicy(withOutcomes(client), {})));
 }
 
 /** Sum of the buffers that can be reached from `value`, each counted once. */
@@ -60,9 +63,9 @@ function heapBytes(make) {
 
 /** A Markdown table. Its last column is rounded: it changes with Node. */
 export async function ramTable() {
-  const mqtt = await loadPackage();
-  const rows = Object.entries(CLIENTS).map(([name, [id, options]]) => {
-    const make = () => mqtt.Client(id, 60, null, null, 0, options);
+  const loaded = await loadPackage();
+  const rows = Object.entries(CLIENTS).map(([name, [options, add]]) => {
+    const make = () => add(loaded.default.Client("sensor", 60, null, null, 0, options), loaded);
     const objects = Math.round(heapBytes(make) / 1000) * 1000;
     return `| ${name} | ${bufferBytes(make()).toLocaleString("en-US")} | about ${objects.toLocaleString("en-US")} |`;
   });

@@ -28,6 +28,10 @@ const GZIP_TOLERANCE = 1.01;
 const ENTRIES = {
   "mcu-mqtt": ["client and Node's HAL", entries.index, nodeTarget],
   "mcu-mqtt/client": ["client without a HAL: what a board loads", entries.client],
+  "mcu-mqtt/outcomes": ["its own file, for boards", entries.outcomes],
+  "mcu-mqtt/queue": ["the same", entries.queue],
+  "mcu-mqtt/snapshot": ["the same", entries.snapshot],
+  "mcu-mqtt/streams": ["the same", entries.streams],
   "codec and session": ["what of that is not the face", "bench/session.js"],
   "mcu-mqtt/core": ["codec in both directions, session", entries.core, nodeTarget],
   "mcu-mqtt/hal/node": ["Node's HAL", entries["hal/node"], nodeTarget],

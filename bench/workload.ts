@@ -5,10 +5,21 @@
 import { createEcma419Hal } from "../hal/ecma419.js";
 import type { Hal, SocketHandler, Text } from "../hal/socket.js";
 import type { Client } from "../src/face.js";
-import type * as Board from "../src/face.js";
+import type * as Face from "../src/face.js";
+import type * as OutcomesModule from "../src/optional/outcomes.js";
+import type * as QueueModule from "../src/optional/queue.js";
+import type * as SnapshotModule from "../src/optional/snapshot.js";
+import type * as StreamsModule from "../src/optional/streams.js";
 
-/** What the board's file exports: see `boardScript` in budget.ts. */
-declare const board: typeof Board;
+type Board = typeof Face &
+  typeof OutcomesModule &
+  typeof QueueModule &
+  typeof SnapshotModule &
+  typeof StreamsModule;
+type Added = OutcomesModule.Outcomes & SnapshotModule.Snapshotting & StreamsModule.Streams;
+
+/** What the board's files export: see `boardScript` in budget.ts. */
+declare const board: Board;
 declare const issueCommand: (request: ArrayBuffer) => ArrayBuffer;
 
 const LONG_TOPIC = "sensors/kitchen/temperature/main1";
@@ -46,6 +57,8 @@ const peer = {
 
 /** What the clients have given to `bare`, which keeps no object for a client. */
 const timers: (() => void)[] = [];
+/** The client that is being made has its timer: those that come are of what is added to it, and have nothing to do. */
+let hasTimer = false;
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const encoder = new TextEncoder();
 
@@ -76,6 +89,8 @@ const timer = {
   clear: ignore,
 };
 
+const otherTimer = { schedule: ignore, clear: ignore };
+
 /** As little of a platform as there can be, so that what is measured is the client. */
 const bare: Hal = {
   defaults: CAPACITIES,
@@ -87,6 +102,8 @@ const bare: Hal = {
   checkSecure: ignore,
   createTimer(onTimer: () => void) {
     timers.push(onTimer);
+    if (hasTimer) return otherTimer;
+    hasTimer = true;
     peer.onTimer = onTimer;
     return timer;
   },
@@ -162,7 +179,7 @@ function publishPacket(topic: string, first: number, count: number): Uint8Array 
   return packets;
 }
 
-let client: Client;
+let client: Client & Added;
 /** Every client made, so that one more is all that is added. */
 const clients: Client[] = [];
 /** Acknowledgements from the broker, whose packet id is set for each. */
@@ -179,10 +196,24 @@ function acknowledge(first: number, id: number): void {
 const scope = globalThis as unknown as Record<string, unknown>;
 scope["kept"] = [clients, timers];
 
-/** Makes the client that everything below measures. */
-scope["start"] = (isAdapted: boolean, format: "string" | "buffer"): void => {
-  const mqtt = board.createMqtt(isAdapted ? adapted : bare, board.MQTT_3_1_1);
-  client = mqtt.Client("sensor", 60, null, null, 0, { maxMessageLength: 256, format });
+function makeClient(hal: Hal, format: "string" | "buffer", modules: string): Client & Added {
+  const mqtt = board.createMqtt(hal, board.MQTT_3_1_1);
+  hasTimer = false;
+  const made = mqtt.Client("sensor", 60, null, null, 0, { maxMessageLength: 256, format });
+  if (modules.includes("outcomes")) board.withOutcomes(made);
+  if (modules.includes("queue")) board.withQueuePolicy(made, { dropPolicy: "drop-oldest" });
+  if (modules.includes("snapshot")) board.withSnapshot(made);
+  if (modules.includes("streams")) board.withStreams(made);
+  return made as Client & Added;
+}
+
+/**
+ * Makes the client that everything below measures.
+ *
+ * @param modules names of those that add to it
+ */
+scope["start"] = (isAdapted: boolean, format: "string" | "buffer", modules = ""): void => {
+  client = makeClient(isAdapted ? adapted : bare, format, modules);
   clients.push(client);
   packetId = 1;
   client.connect("192.168.0.1");
@@ -217,6 +248,55 @@ scope["publish"] = (rounds: number, isText: boolean, qos: 0 | 1 | 2, isTurning: 
   }
 };
 
+function acknowledgeNext(): void {
+  packetId = packetId === 65535 ? 1 : packetId + 1;
+  acknowledge(0x40, packetId);
+}
+
+scope["publishForOutcome"] = (rounds: number): void => {
+  for (let i = 0; i < rounds; i++) {
+    client.publish(LONG_TOPIC, BYTES, 1);
+    client.outcome(ignore);
+    acknowledgeNext();
+    peer.turn();
+  }
+};
+
+const source = {
+  byteLength: 1024,
+  read(offset: number, bytes: Uint8Array, start: number, end: number): number {
+    bytes.fill(offset, start, end);
+    return end - start;
+  },
+};
+
+scope["publishFrom"] = (rounds: number): void => {
+  for (let i = 0; i < rounds; i++) {
+    client.publishFrom(LONG_TOPIC, source, 1);
+    acknowledgeNext();
+    peer.turn();
+  }
+};
+
+const snapshot = new Uint8Array(1024);
+
+/** Leaves messages in the queue, so that there is something to be kept. */
+scope["queue"] = (count: number): void => {
+  for (let i = 0; i < count; i++) client.publish(LONG_TOPIC, BYTES, 1);
+};
+
+scope["snapshot"] = (rounds: number): void => {
+  for (let i = 0; i < rounds; i++) client.snapshot(snapshot);
+};
+
+/** Each into a client of its own, for which it need not be done (`isReal` false). */
+scope["restore"] = (rounds: number, isReal: boolean): void => {
+  for (let i = 0; i < rounds; i++) {
+    const made = makeClient(bare, "buffer", "snapshot");
+    if (isReal && made.restore(snapshot) <= 0) throw new Error("not restored");
+  }
+};
+
 /** What the measurement itself costs: the same loops around a client that does nothing. */
 scope["idle"] = (): void => {
   const bytes = new Uint8Array(1024);
@@ -228,7 +308,17 @@ scope["idle"] = (): void => {
       socket.write();
       return true;
     },
-  } as unknown as Client;
+    publishFrom(): boolean {
+      // As it is with the buffer that a client has by default: what precedes the payload, and two pieces.
+      for (let piece = 0; piece < 3; piece++) {
+        if (piece > 0) source.read(0, bytes, 0, 512);
+        socket.write();
+      }
+      return true;
+    },
+    outcome: ignore,
+    snapshot: ignore,
+  } as unknown as Client & Added;
 };
 
 /** Tells how often the socket was written to since the last call. */

@@ -15,6 +15,8 @@ const EXAMPLES = ["nodemcu", "sensor", "secure"];
 const PLATFORMS = ["esp", "esp32", "lin"];
 /** What an application imports. */
 const ENTRIES = ["mcu-mqtt", "mcu-mqtt/client", "mcu-mqtt/hal/ecma419"];
+/** Modules that add to a client, each with a manifest of its own. */
+const OPTIONAL = ["outcomes", "queue", "snapshot", "streams"];
 
 const TLS = "$(MODDABLE)/examples/io/tcp/tlssocket/manifest.json";
 const BASE = "$(MODDABLE)/examples/manifest_base.json";
@@ -56,12 +58,16 @@ class Firmware {
   readonly included: string[] = [];
   readonly warnings: string[] = [];
   main = "";
+  /** Manifests that were read: the SDK's tool reads each once. */
+  readonly #manifests = new Set<string>();
 
-  constructor(manifest: string, platform: string) {
-    this.#read(resolve(ROOT, manifest), platform);
+  constructor(manifests: string[], platform: string) {
+    for (const manifest of manifests) this.#read(resolve(ROOT, manifest), platform);
   }
 
   #read(path: string, platform: string): void {
+    if (this.#manifests.has(path)) return;
+    this.#manifests.add(path);
     const part = JSON.parse(readFileSync(path, "utf8")) as Part;
     this.#add(part, dirname(path), platform);
     const own = part.platforms?.[platform] ?? part.platforms?.["..."];
@@ -188,37 +194,47 @@ const FORBIDDEN = [
   "StaticBlock", "TaggedTemplateExpression", "YieldExpression",
 ];
 
+/** The source stays within the language and the globals of the smallest engine. */
+function expectLanguage(path: string): void {
+  const module = parsed(path);
+  const found: string[] = [];
+  walk(module, (node) => {
+    if (FORBIDDEN.includes(node.type) || node["static"] === true || node["async"] === true) found.push(node.type);
+    if (node["generator"] === true) found.push("generator");
+  });
+  expect(found).toEqual([]);
+  expect(globals(module).filter((global) => !GLOBALS.includes(global))).toEqual([]);
+}
+
+/** The source keeps nothing at module level that changes. */
+function expectConstant(path: string): void {
+  const found: string[] = [];
+  walk(
+    parsed(path),
+    (node) => {
+      if (node.type === "VariableDeclaration" && node["kind"] !== "const") found.push(node["kind"] as string);
+      if (node.type === "NewExpression" || node.type === "AssignmentExpression") found.push(node.type);
+    },
+    false,
+  );
+  expect(found).toEqual([]);
+}
+
 /** What holds of every module that is preloaded. */
 function testModules(firmware: Firmware): void {
   const names = [...firmware.modules.keys()];
 
   it.each(names)("%s stays within the language and the globals of the smallest engine", (name) => {
-    const module = parsed(firmware.modules.get(name)!);
-    const found: string[] = [];
-    walk(module, (node) => {
-      if (FORBIDDEN.includes(node.type) || node["static"] === true || node["async"] === true) found.push(node.type);
-      if (node["generator"] === true) found.push("generator");
-    });
-    expect(found).toEqual([]);
-    expect(globals(module).filter((global) => !GLOBALS.includes(global))).toEqual([]);
+    expectLanguage(firmware.modules.get(name)!);
   });
 
   it.each(names)("%s keeps nothing at module level that changes", (name) => {
-    const found: string[] = [];
-    walk(
-      parsed(firmware.modules.get(name)!),
-      (node) => {
-        if (node.type === "VariableDeclaration" && node["kind"] !== "const") found.push(node["kind"] as string);
-        if (node.type === "NewExpression" || node.type === "AssignmentExpression") found.push(node.type);
-      },
-      false,
-    );
-    expect(found).toEqual([]);
+    expectConstant(firmware.modules.get(name)!);
   });
 }
 
 describe.each(PLATFORMS)("the root manifest on %s", (platform) => {
-  const firmware = new Firmware("manifest.json", platform);
+  const firmware = new Firmware(["manifest.json"], platform);
   const names = [...firmware.modules.keys()];
 
   it("names sources that are there", () => {
@@ -257,6 +273,54 @@ describe.each(PLATFORMS)("the root manifest on %s", (platform) => {
   testModules(firmware);
 });
 
+describe.each(OPTIONAL)("the manifest for %s", (optional) => {
+  const root = new Firmware(["manifest.json"], "esp");
+  const added = (platform: string): string[] => {
+    const firmware = new Firmware([`manifest_${optional}.json`], platform);
+    const rest = new Firmware(["manifest.json"], platform).modules;
+    return [...firmware.modules.keys()].filter((name) => !rest.has(name));
+  };
+  const names = added("esp");
+
+  it.each(PLATFORMS)("adds the module to what the root manifest has on %s, and what only that imports", (platform) => {
+    const firmware = new Firmware([`manifest_${optional}.json`], platform);
+    const rest = new Firmware(["manifest.json"], platform);
+    expect(names).toContain(`mcu-mqtt/${optional}`);
+    expect(added(platform)).toEqual(names);
+    expect([...firmware.modules.values()].filter((path) => !existsSync(path))).toEqual([]);
+    const reached = firmware.reached([...ENTRIES, `mcu-mqtt/${optional}`]);
+    expect([...reached].sort()).toEqual([...firmware.modules.keys()].sort());
+    expect([...firmware.preload].sort()).toEqual([...firmware.modules.keys()].sort());
+    expect(firmware.included).toEqual(rest.included);
+    for (const name of names) {
+      expect(firmware.imports(name).filter((imported) => !firmware.modules.has(imported))).toEqual([]);
+    }
+  });
+
+  it.each(names)("adds %s, which stays within the language, and keeps nothing at module level that changes", (name) => {
+    const path = new Firmware([`manifest_${optional}.json`], "esp").modules.get(name)!;
+    expect(root.modules.has(name)).toBe(false);
+    expectLanguage(path);
+    expectConstant(path);
+  });
+});
+
+describe("the manifests for modules that add to a client", () => {
+  it("are there for each of them", () => {
+    const modules = readdirSync(join(ROOT, "src/optional")).map((name) => name.replace(".ts", ""));
+    expect(modules.filter((name) => name !== "link").sort()).toEqual(OPTIONAL);
+  });
+
+  it("may be included together: nothing is listed twice", () => {
+    const manifests = ["manifest.json", ...OPTIONAL.map((name) => `manifest_${name}.json`)];
+    const firmware = new Firmware(manifests, "esp32");
+    const names = [...firmware.modules.keys()];
+    const reached = firmware.reached([...ENTRIES, ...OPTIONAL.map((name) => `mcu-mqtt/${name}`)]);
+    expect([...reached].sort()).toEqual([...names].sort());
+    expect([...firmware.preload].sort()).toEqual([...names].sort());
+  });
+});
+
 describe("the root manifest", () => {
   const manifest = JSON.parse(readFileSync(join(ROOT, "manifest.json"), "utf8")) as Part;
 
@@ -276,7 +340,7 @@ describe("the root manifest", () => {
 
 describe("the manifest for TLS on an ESP8266", () => {
   it("adds its HAL and the SDK's TLS, and is refused elsewhere", () => {
-    const firmware = new Firmware("manifest_esp8266_tls.json", "esp");
+    const firmware = new Firmware(["manifest_esp8266_tls.json"], "esp");
     const names = [...firmware.modules.keys()];
     expect([...firmware.reached([...ENTRIES, "mcu-mqtt/hal/esp8266-tls"])].sort()).toEqual([...names].sort());
     expect([...firmware.preload].sort()).toEqual([...names].sort());
@@ -288,7 +352,7 @@ describe("the manifest for TLS on an ESP8266", () => {
 
 describe("the manifest for stores", () => {
   it.each(PLATFORMS)("brings nothing of the client: the root manifest on %s has no store", (platform) => {
-    const names = [...new Firmware("manifest.json", platform).modules.keys()];
+    const names = [...new Firmware(["manifest.json"], platform).modules.keys()];
     expect(names.filter((name) => name.includes("store"))).toEqual([]);
   });
 
@@ -300,7 +364,7 @@ describe("the manifest for stores", () => {
   });
 
   describe.each([["esp", FLASH], ["esp32", STORAGE]])("on %s", (platform, sdk) => {
-    const firmware = new Firmware("manifest_store.json", platform);
+    const firmware = new Firmware(["manifest_store.json"], platform);
     const names = [...firmware.modules.keys()];
 
     it("lists what mcu-mqtt/store imports, and the SDK's module for it", () => {
@@ -329,7 +393,7 @@ describe("the manifests of the examples", () => {
 
   describe.each(EXAMPLES)("%s", (example) => {
     it.each(PLATFORMS)("finds every module on %s, and runs the example", (platform) => {
-      const firmware = new Firmware(`examples/${example}/manifest.json`, platform);
+      const firmware = new Firmware([`examples/${example}/manifest.json`], platform);
       expect(firmware.main).toBe(`examples/${example}`);
       expect(firmware.modules.get(firmware.main)).toBe(join(ROOT, "examples", `${example}.ts`));
       for (const [name, path] of firmware.modules) {

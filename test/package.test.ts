@@ -15,6 +15,8 @@ const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const LEFT_BEHIND = [".git", "node_modules", "dist", "coverage"];
 const BUILD_MS = 180_000;
 const RUN_MS = 60_000;
+/** Modules that add to a client. */
+const OPTIONAL = ["outcomes", "queue", "snapshot", "streams"];
 
 interface Manifest {
   exports: Record<string, string | Record<string, string>>;
@@ -54,6 +56,117 @@ function runModule(code: string, cwd: string): string {
 function readJson<T>(path: string): T {
   return JSON.parse(readFileSync(path, "utf8")) as T;
 }
+
+/**
+ * What each of the modules that add to a client does on the mock, alone and all together on one client.
+ *
+ * @param client where the client comes from, @param optional where a module comes from; as imported by the consumer
+ */
+function roundTrips(client: string, optional: (name: string) => string): string[] {
+  const printed = runModule(
+    `import { createMqtt, MQTT_3_1_1 } from "${client}";
+    import { withOutcomes } from "${optional("outcomes")}";
+    import { withQueuePolicy } from "${optional("queue")}";
+    import { withSnapshot } from "${optional("snapshot")}";
+    import { withStreams } from "${optional("streams")}";
+    import { MockHal } from "mcu-mqtt/hal/mock";
+    const options = { queueOffline: true, maxMessageLength: 128, rxCapacity: 128, txCapacity: 256, maxOperations: 3 };
+    let hal;
+    function make(add) {
+      hal = new MockHal();
+      const client = add(createMqtt(hal, MQTT_3_1_1).Client("id", 60, null, null, 0, options));
+      client.on("message", (_client, topic, data) => console.log("message", topic, data));
+      client.on("puback", () => console.log("puback"));
+      return client;
+    }
+    function connect(client) {
+      client.connect("host");
+      hal.socket.connect();
+      hal.socket.takeSent();
+      hal.socket.receive([0x20, 2, 0, 0], [0x30, 4, 0, 1, 0x74, 0x78]);
+    }
+    const sent = () => Buffer.from(hal.socket.takeSent()).toString("latin1").replace(/[^a-zA-Z0-9]/g, ".");
+    const tell = (_client, outcome) => console.log(outcome);
+    const outcomes = make(withOutcomes);
+    connect(outcomes);
+    console.log("outcomes", outcomes.publish("t", "1", 1));
+    outcomes.outcome(tell);
+    hal.socket.receive([0x40, 2, 0, 1]);
+    const queue = make((client) => withQueuePolicy(client, { dropPolicy: "drop-oldest", maxAgeMs: 1000 }));
+    console.log("queue", ...["1", "2", "3", "4"].map((data) => queue.publish("t", data)));
+    queue.expire(10);
+    hal.advance(20);
+    connect(queue);
+    console.log(sent());
+    hal.settle();
+    const before = make(withSnapshot);
+    console.log("snapshot", before.publish("t", "kept", 1));
+    const bytes = new Uint8Array(before.snapshotLength());
+    console.log(before.snapshot(bytes) === bytes.length);
+    const after = make(withSnapshot);
+    console.log(after.restore(bytes));
+    connect(after);
+    console.log(sent());
+    const streams = make((client) => withStreams(client, 4));
+    connect(streams);
+    const source = {
+      byteLength: 10,
+      read: (offset, into, start, end) => into.fill(97 + offset, start, end) && end - start,
+    };
+    console.log("streams", streams.publishFrom("t", source, 1), sent());
+    hal.socket.receive([0x40, 2, 0, 1]);
+    console.log(streams.beginPublish("t", 3), streams.write(Buffer.from("end")), sent());
+    hal.settle();
+    const all = make((client) => withStreams(withSnapshot(withQueuePolicy(withOutcomes(client), {
+      dropPolicy: "drop-oldest",
+    }))));
+    console.log("all", ...["1", "2", "3", "4"].map((data) => all.publish("t", data) && !all.outcome(tell)));
+    hal.settle();
+    connect(all);
+    console.log(sent());
+    hal.settle();
+    console.log(all.publishFrom("t", source), !all.outcome(tell), sent());
+    hal.settle();`,
+    consumer,
+  );
+  return printed.trim().split("\n");
+}
+
+/** What `roundTrips` returns. */
+const ROUND_TRIPS = [
+  "message t x",
+  "outcomes true",
+  "puback",
+  "delivered",
+  "queue true true true true",
+  "message t x",
+  "puback",
+  "puback",
+  "0...t20...t3",
+  "snapshot true",
+  "true",
+  "1",
+  "message t x",
+  "2...t..kept",
+  "message t x",
+  "streams true 2...t..aaaaeeeeii",
+  "puback",
+  "true 3 0...tend",
+  "puback",
+  "all true true true true",
+  "dropped",
+  "message t x",
+  "puback",
+  "delivered",
+  "puback",
+  "delivered",
+  "puback",
+  "delivered",
+  "0...t20...t30...t4",
+  "true true 0...taaaaaaaaaa",
+  "puback",
+  "delivered",
+];
 
 /** Paths of all files below `top`, relative to it, with "/". */
 function filesBelow(top: string): string[] {
@@ -115,6 +228,7 @@ describe("the packed package", () => {
       "./esp8266",
       "./store",
       "./esp8266/store",
+      ...OPTIONAL.map((name) => `./${name}`),
       "./hal",
       "./hal/node",
       "./hal/mock",
@@ -138,7 +252,8 @@ describe("from JavaScript", () => {
   it("imports every entry point", () => {
     const printed = runModule(
       `const shape = {};
-      for (const name of ["", "/core", "/client", "/store", "/hal/node", "/hal/mock"]) {
+      const optional = ${JSON.stringify(OPTIONAL.map((name) => `/${name}`))};
+      for (const name of ["", "/core", "/client", "/store", ...optional, "/hal/node", "/hal/mock"]) {
         const module = await import("mcu-mqtt" + name);
         shape[name] = Object.fromEntries(Object.keys(module).map((key) => [key, typeof module[key]]));
       }
@@ -151,10 +266,18 @@ describe("from JavaScript", () => {
     expect(shape[""]).toMatchObject({ default: "object" });
     expect(shape["mqtt"]).toEqual({ Client: "function", CONNACK_ACCEPTED: 0 });
     expect(shape["/client"]).toMatchObject({ createMqtt: "function" });
+    expect(shape["/outcomes"]).toEqual({ withOutcomes: "function" });
+    expect(shape["/queue"]).toEqual({ withQueuePolicy: "function" });
+    expect(shape["/snapshot"]).toMatchObject({ withSnapshot: "function", SNAPSHOT_SHORT: "number" });
+    expect(shape["/streams"]).toMatchObject({ withStreams: "function", END_SOURCE: "number" });
     expect(shape["/hal/node"]).toMatchObject({ default: "object" });
     expect(shape["/store"]).toEqual({ openStore: "function" });
     expect(Object.keys(shape["/core"] ?? {})).not.toEqual([]);
     expect(Object.keys(shape["/hal/mock"] ?? {})).not.toEqual([]);
+  }, RUN_MS);
+
+  it("has modules that add to a client", () => {
+    expect(roundTrips("mcu-mqtt/client", (name) => `mcu-mqtt/${name}`)).toEqual(ROUND_TRIPS);
   }, RUN_MS);
 
   it("refuses what is not an entry point", () => {
@@ -188,6 +311,12 @@ describe("from TypeScript", () => {
     import * as core from "mcu-mqtt/core";
     import { MQTT_3_1_1, createMqtt } from "mcu-mqtt/client";
     import type { Hal } from "mcu-mqtt/client";
+    import { withOutcomes } from "mcu-mqtt/outcomes";
+    import type { Outcome } from "mcu-mqtt/outcomes";
+    import { withQueuePolicy } from "mcu-mqtt/queue";
+    import { SNAPSHOT_SHORT, withSnapshot } from "mcu-mqtt/snapshot";
+    import { withStreams } from "mcu-mqtt/streams";
+    import type { Source } from "mcu-mqtt/streams";
     import * as mock from "mcu-mqtt/hal/mock";
     import { openStore } from "mcu-mqtt/store";
     import type { Store } from "mcu-mqtt/store";
@@ -212,6 +341,19 @@ describe("from TypeScript", () => {
     export type Core = typeof core;
     export type Mock = typeof mock;
 
+    const added = withStreams(withSnapshot(withQueuePolicy(withOutcomes(m), { dropPolicy: "drop-oldest" })), 512);
+    added.outcome((client, outcome: Outcome) => client.publish("/outcome", outcome));
+    added.expire(1000);
+    export const isShort: boolean = added.restore(new Uint8Array(added.snapshotLength())) === SNAPSHOT_SHORT;
+    const source: Source = { byteLength: 1, read: (offset, bytes, start, end) => end - start };
+    export const isQueued: boolean = added.publishFrom("/topic", source, 1);
+
+    // @ts-expect-error: what the modules of the library use is not public
+    m.connection;
+    // @ts-expect-error: nor this
+    m.topicName("t");
+    // @ts-expect-error: no such policy
+    withQueuePolicy(m, { dropPolicy: "drop-newest" });
     // @ts-expect-error: no such event
     m.on("mesage", () => {});
     // @ts-expect-error: topic and payload in the wrong place
@@ -357,6 +499,57 @@ describe("the board's file", () => {
   }, RUN_MS);
 });
 
+describe("the board's files of the modules that add to a client", () => {
+  interface Part {
+    code: string;
+    /** Source files with code in it, relative to the root. */
+    contents: string[];
+  }
+  const parts: Record<string, Part> = {};
+  const path = (name: string): string => `./node_modules/mcu-mqtt/dist/${name}.js`;
+
+  beforeAll(() => {
+    const printed = runModule(
+      `import { relative, sep } from "node:path";
+      import { rollup } from "rollup";
+      import { entries, minified, optional, root } from "./rollup.shared.js";
+      const parts = {};
+      for (const name of optional) {
+        const { output, ...options } = minified(entries[name]);
+        const bundle = await rollup(options);
+        const [chunk] = (await bundle.generate(output)).output;
+        const contents = Object.keys(chunk.modules).filter((id) => chunk.modules[id].renderedLength > 0);
+        parts[name] = { code: chunk.code, contents: contents.map((id) => relative(root, id).split(sep).join("/")) };
+      }
+      console.log(JSON.stringify(parts));`,
+      source,
+    );
+    Object.assign(parts, JSON.parse(printed));
+  }, RUN_MS);
+
+  it.each(OPTIONAL)("%s imports nothing, and has no class but its own", (name) => {
+    const { code, contents } = parts[name];
+    const packed = readFileSync(join(installed, "dist", "board", `${name}.js`), "utf8");
+    expect(packed.trim() === code.trim()).toBe(true);
+    expect(contents).toContain(`src/optional/${name}.ts`);
+    expect(packed.match(/\b(import|require)\b/)?.[0]).toBeUndefined();
+    const types = parse(packed, { ecmaVersion: 2020, sourceType: "module" }).body.map((statement) => statement.type);
+    const own = contents.filter((each) => each.startsWith("src/optional/"));
+    // One in its source, and the one that most extend.
+    expect(own).toHaveLength(name === "snapshot" ? 1 : 2);
+    expect(types.filter((type) => type === "ClassDeclaration")).toHaveLength(own.length);
+    expect(packed.match(/\bclass\b/g)).toHaveLength(own.length);
+  });
+
+  it.each(["board", "esp32", "esp8266"])("work on a client of %s.js, whose members have the same names", (name) => {
+    const code = readFileSync(join(installed, "dist", `${name}.js`), "utf8");
+    // What comes from the SDK is not called here.
+    const alone = code.replace(/import (\w+) from\s?"[^"]+";/g, "class $1 {}");
+    writeFileSync(join(consumer, `${name}.mjs`), alone);
+    expect(roundTrips(`./${name}.mjs`, (each) => path(`board/${each}`))).toEqual(ROUND_TRIPS);
+  }, RUN_MS);
+});
+
 describe("the files for the boards of the Moddable SDK", () => {
   it.each(["esp32", "esp8266"])("%s is one module that imports modules of the SDK alone", (board) => {
     const packed = readFileSync(join(installed, "dist", `${board}.js`), "utf8");
@@ -389,6 +582,9 @@ describe("the files for the boards of the Moddable SDK", () => {
     expect(manifest.exports["./esp8266"]).toMatchObject({ default: "./dist/esp8266.js" });
     expect(manifest.exports["./store"]).toMatchObject({ moddable: "./dist/store-esp32.js" });
     expect(manifest.exports["./esp8266/store"]).toMatchObject({ default: "./dist/store-esp8266.js" });
+    for (const name of OPTIONAL) {
+      expect(manifest.exports[`./${name}`]).toMatchObject({ moddable: `./dist/board/${name}.js` });
+    }
     expect(manifest.moddable).toEqual({ manifest: { preload: ["mcu-mqtt/*"] } });
   });
 });

@@ -5,9 +5,10 @@
 import type { MockSocket } from "../../../hal/mock.js";
 import { MockHal } from "../../../hal/mock.js";
 import type { ConnectionHandler, ConnectionOptions } from "../../../src/connection.js";
-import { Connection } from "../../../src/connection.js";
+import { Connection, WHOLE } from "../../../src/connection.js";
 import type { Subscriptions } from "../../../src/codec.js";
 import { MQTT_3_1_1 } from "../../../src/v311.js";
+import * as wire from "../../../src/wire.js";
 import { PUBACK, PUBCOMP, PUBREC, PUBREL, QOS_2, SUBACK, UNSUBACK } from "../../../src/wire.js";
 import { Broker, Memory, ack, check, connack, latin1, message } from "../broker.js";
 
@@ -108,6 +109,7 @@ class Bench implements ConnectionHandler {
     this.listensAlways = (flags & 8) === 0;
     this.options = {
       cleanSession: (flags & 1) !== 0,
+      queueOffline: false,
       keepAliveSeconds: 1 + (flags >> 4) * 4,
       maxInflight: 1 + (limits & 7),
       receiveMaximum: 1 + ((limits >> 3) & 3),
@@ -123,7 +125,7 @@ class Bench implements ConnectionHandler {
     this.connection = new Connection(this.hal, MQTT_3_1_1, this.hal.createText(), this.options, this);
     const fields = { clientId: "c", keepAliveSeconds: this.options.keepAliveSeconds };
     const { cleanSession } = this.options;
-    this.connection.setConnect(
+    this.connection.session.setConnect(
       { ...fields, cleanSession, will: undefined, username: undefined, password: undefined },
       128,
     );
@@ -175,14 +177,22 @@ class Bench implements ConnectionHandler {
     end: number,
     flags: number,
     packetId: number,
-    isWhole: boolean,
+    offset: number,
   ): void {
     this.told();
     check(this.isAccepted, "onMessage without a session");
     check(start >= 0 && start <= end && end <= this.options.rxCapacity, `a payload at [${start}, ${end})`);
     const payload = latin1(bytes, start, end);
-    this.take(Buffer.from(topic).toString("latin1"), payload, flags, packetId, isWhole);
+    this.take(Buffer.from(topic).toString("latin1"), payload, flags, packetId, offset === WHOLE);
     this.react();
+  }
+
+  wantsData(): boolean {
+    return false;
+  }
+
+  onDrain(): void {
+    throw new Error("onDrain without drain");
   }
 
   listens(type: number): boolean {
@@ -281,12 +291,12 @@ class Bench implements ConnectionHandler {
         const payload = new Uint8Array(this.byte());
         const flags = (qos << 1) | ((argument >> 2) & 1);
         const topic = TOPICS[argument >> 2];
-        return this.operate([0, PUBACK, PUBCOMP][qos], () => this.connection.publish(topic, payload, flags));
+        return this.operate([0, PUBACK, PUBCOMP][qos], () => this.connection.queue(flags, topic, payload));
       }
       case SUBSCRIBE:
-        return this.operate(SUBACK, () => this.connection.subscribe(filters(argument)));
+        return this.operate(SUBACK, () => this.connection.queue(wire.SUBSCRIBE, filters(argument), ""));
       case UNSUBSCRIBE:
-        return this.operate(UNSUBACK, () => this.connection.unsubscribe(filters(argument)));
+        return this.operate(UNSUBACK, () => this.connection.queue(wire.UNSUBSCRIBE, filters(argument), ""));
       case UP:
         return this.up(argument);
       case ACCEPT:
@@ -347,7 +357,7 @@ class Bench implements ConnectionHandler {
 
   private connect(autoReconnect: boolean): void {
     // The face refuses that.
-    if (this.connection.isUp()) return;
+    if (this.connection.session.isUp()) return;
     if (!this.call(() => this.connection.connect("broker", 1883, undefined, autoReconnect))) return;
     this.attempts++;
     this.isAttempting = true;
@@ -369,7 +379,7 @@ class Bench implements ConnectionHandler {
   }
 
   private operate(type: number, operation: () => number): void {
-    const isUp = this.connection.isUp();
+    const isUp = this.connection.session.isUp();
     const result = this.call(operation);
     check(isUp || result < 0, `an operation without a session: ${result}`);
     check(result >= -4 && result <= 65535 && (result <= 0 || type !== 0), `an operation answered ${result}`);
@@ -430,16 +440,16 @@ class Bench implements ConnectionHandler {
   private observe(): void {
     this.hear();
     const { connection, options } = this;
-    const session = connection["_session"];
+    const session = connection.session;
     const { outbox } = session;
     check(outbox.operations + outbox.atOnce <= options.maxOperations, "more operations than maxOperations");
     check(outbox.passed <= outbox.operations && outbox.inflight <= outbox.passed, "the outbox counts wrong");
     check(outbox.arena.length === options.txCapacity && outbox.tail <= options.txCapacity, "the arena grew");
     check(session["_controlEnd"] <= 64 && session["_controlStart"] <= session["_controlEnd"], "acknowledgements grew");
-    const received = session["_receivedEnd"];
+    const received = session.receivedEnd;
     check(received >= 64 && received <= 64 + 2 * options.receiveMaximum, "received packet ids grew");
-    check(session["_control"].length === 64 + 2 * options.receiveMaximum, "the control buffer grew");
-    check(session.filled() + connection["_gathered"] <= options.rxCapacity, "the receive buffer is too full");
+    check(session.control.length === 64 + 2 * options.receiveMaximum, "the control buffer grew");
+    check(session.decoder.filled + connection["_gathered"] <= options.rxCapacity, "the receive buffer is too full");
     check(this.hal.uncaughtErrors.length === 0, "an uncaught error");
     const open = this.hal.sockets.filter(({ closed, over }) => !closed && !over);
     check(open.length <= 1, "a socket was left open");

@@ -1,0 +1,2 @@
+/** "mcu-mqtt/outcomes" in firmware. */
+export * from "mcu-mqtt/src/optional/outcomes";

@@ -1,0 +1,2 @@
+/** "mcu-mqtt/queue" in firmware. */
+export * from "mcu-mqtt/src/optional/queue";

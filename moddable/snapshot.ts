@@ -1,0 +1,2 @@
+/** "mcu-mqtt/snapshot" in firmware. */
+export * from "mcu-mqtt/src/optional/snapshot";

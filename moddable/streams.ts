@@ -1,0 +1,2 @@
+/** "mcu-mqtt/streams" in firmware. */
+export * from "mcu-mqtt/src/optional/streams";
