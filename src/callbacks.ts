@@ -4,7 +4,6 @@
  * Knows what a callback gets, and nothing of when. Invariant: whatever a callback throws, the caller never sees it; it
  * surfaces as the platform's uncaught errors do.
  */
-import type { Hal, Text } from "../hal/socket.js";
 import type { Client } from "./client.js";
 import type { ConnectionHandler } from "./connection.js";
 import { CUT, WHOLE } from "./connection.js";
@@ -100,22 +99,16 @@ export class Callbacks implements ConnectionHandler {
   /** What `drain` of the client is to call. */
   drained: DrainCallback | undefined = undefined;
   private readonly _client: Client;
-  readonly hal: Hal;
-  readonly text: Text;
   private readonly _isText: boolean;
   /** Handed out with every message, lest each cost an object. */
   private readonly _info: MessageInfo = { qos: 0, retain: false, dup: false, packetId: 0 };
 
   /**
    * @param client what each callback gets first
-   * @param hal the platform
-   * @param text its conversion of text
    * @param isText true: payloads become strings, false: they stay bytes
    */
-  constructor(client: Client, hal: Hal, text: Text, isText: boolean) {
+  constructor(client: Client, isText: boolean) {
     this._client = client;
-    this.hal = hal;
-    this.text = text;
     this._isText = isText;
   }
 
@@ -170,13 +163,15 @@ export class Callbacks implements ConnectionHandler {
     try {
       if (offset < 0) {
         let data: string | Uint8Array | undefined = undefined;
-        if (start < end) data = this._isText ? this.text.decode(bytes, start, end, false) : bytes.subarray(start, end);
+        if (start < end) {
+          data = this._isText ? this._client.text.decode(bytes, start, end, false) : bytes.subarray(start, end);
+        }
         (callback as MessageCallback)(this._client, topic, data, info);
       } else {
         (callback as DataCallback)(this._client, topic, bytes.subarray(start, end), offset, total, info);
       }
     } catch (error) {
-      this.hal.uncaught(error);
+      this._client.hal.uncaught(error);
     }
   }
 
@@ -192,7 +187,7 @@ export class Callbacks implements ConnectionHandler {
       else if (a !== undefined) (callback as (client: Client, a: A) => void)(this._client, a);
       else (callback as (client: Client) => void)(this._client);
     } catch (error) {
-      this.hal.uncaught(error);
+      this._client.hal.uncaught(error);
     }
   }
 }

@@ -4,7 +4,7 @@
  * Holds no protocol knowledge and no state of a connection. Arguments are strictly positional, null and undefined stand
  * for the default; a wrong one throws before anything changes. The shapes are those of NodeMCU's document of 2017.
  */
-import type { Capacities, Hal } from "../hal/socket.js";
+import type { Capacities, Hal, Text } from "../hal/socket.js";
 import {
   asCallback,
   asData,
@@ -119,6 +119,10 @@ export class Client {
   readonly connection: Connection;
   /** As `connection`. @internal */
   readonly clientId: string;
+  /** As `connection`. @internal */
+  readonly hal: Hal;
+  /** As `connection`. @internal */
+  readonly text: Text;
   private readonly _callbacks: Callbacks;
   private readonly _keepAliveSeconds: number;
   private readonly _username: string | undefined;
@@ -138,6 +142,8 @@ export class Client {
     options: Maybe<number | ClientOptions>,
   ) {
     const text = hal.createText();
+    this.hal = hal;
+    this.text = text;
     const cleanSession = asFlag("cleansession", cleansession, true);
     this.clientId = isNil(clientid) ? CLIENT_ID_PREFIX + hal.generateId() : asString("clientid", clientid);
     if (this.clientId === "" && !cleanSession) {
@@ -158,7 +164,7 @@ export class Client {
     this._password = secret.length > 0 ? secret.slice() : undefined;
     const settings = asOptions(options);
     const complete = completeOptions(hal.defaults, settings, cleanSession, this._keepAliveSeconds);
-    this._callbacks = new Callbacks(this, hal, text, settings.format !== "buffer");
+    this._callbacks = new Callbacks(this, settings.format !== "buffer");
     this.connection = new Connection(hal, codec, text, complete, this._callbacks);
     this._setConnect();
   }
@@ -193,9 +199,8 @@ export class Client {
       qos: asQos("qos", qos),
       retain: asFlag("retain", retain, false),
     };
-    const text = this._callbacks.text;
-    checkField(text, "topic", will.topic);
-    checkField(text, "message", will.message);
+    checkField(this.text, "topic", will.topic);
+    checkField(this.text, "message", will.message);
     this._setConnect(will);
   }
 
@@ -402,7 +407,7 @@ export class Client {
     const isOptions = typeof secure === "object" && secure !== null && !Array.isArray(secure);
     if (!isOptions && !asFlag("secure", secure, false)) return undefined;
     const options = isOptions ? secure : {};
-    this._callbacks.hal.checkSecure(options);
+    this.hal.checkSecure(options);
     // A copy: what was checked is what counts, also when the connection is made later, or again.
     return Object.assign({}, options);
   }

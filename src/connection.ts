@@ -90,7 +90,7 @@ export class Connection implements SessionHandler, SocketHandler {
   /** Learns what happens. Who takes its place passes on what it hears. */
   handler: ConnectionHandler;
   readonly session: Session;
-  readonly hal: Hal;
+  private readonly _hal: Hal;
   private readonly _maxMessageLength: number;
   private readonly _connectTimeoutMs: number;
   private readonly _timer: Timer;
@@ -153,7 +153,7 @@ export class Connection implements SessionHandler, SocketHandler {
    * @param handler learns what happens
    */
   constructor(hal: Hal, codec: Codec, text: Text, options: ConnectionOptions, handler: ConnectionHandler) {
-    this.hal = hal;
+    this._hal = hal;
     this.handler = handler;
     this._maxMessageLength = options.maxMessageLength;
     this._connectTimeoutMs = options.connectTimeoutMs;
@@ -197,7 +197,7 @@ export class Connection implements SessionHandler, SocketHandler {
     if (this._nextTarget) this._nextTarget.autoReconnect = false;
     this._isPausing = false;
     if (this._socket && this._room < 0 && target && target.retryMs > 0) this._giveUp();
-    const isClosing = this._room >= 0 && this.session.disconnect(this.hal.now());
+    const isClosing = this._room >= 0 && this.session.disconnect(this._hal.now());
     if (isClosing) this._isClosing = true;
     this.afterCall();
     return isClosing;
@@ -222,7 +222,7 @@ export class Connection implements SessionHandler, SocketHandler {
     this._isDraining = true;
     // Whatever timer is set: the event that is under way, and each that follows, has to look whether that is over.
     this._isArmed = false;
-    this._drainedMs = this.hal.now() + timeoutMs;
+    this._drainedMs = this._hal.now() + timeoutMs;
     this.afterCall();
     return true;
   }
@@ -248,7 +248,7 @@ export class Connection implements SessionHandler, SocketHandler {
   queue(kind: number, subject: string | Subscriptions, payload: string | Uint8Array): number {
     // Filters have kinds that are greater.
     if (kind < QOS_1 && !this._isRunning && this._room > 0) {
-      const nowMs = this.hal.now();
+      const nowMs = this._hal.now();
       const session = this.session;
       const count = session.publishAtOnce(subject as string, payload, kind, this._room, nowMs);
       if (count < 0) return count;
@@ -276,7 +276,7 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   onReadable(count: number): void {
-    this._nowMs = this.hal.now();
+    this._nowMs = this._hal.now();
     this._readable = count;
     this._run();
   }
@@ -383,7 +383,7 @@ export class Connection implements SessionHandler, SocketHandler {
 
   private _onTimer(): void {
     this._isArmed = false;
-    const nowMs = this.hal.now();
+    const nowMs = this._hal.now();
     this._nowMs = nowMs;
     if (this._room >= 0) {
       this.session.tick(nowMs);
@@ -404,11 +404,11 @@ export class Connection implements SessionHandler, SocketHandler {
     if (!this._isArmed || ((this._armedMs - session.deadlineMs) | 0) > 0 || !session.isQuiet()) {
       const outbox = session.outbox;
       // Callbacks take their time: what is sent behind them was not sent before, and a timer begins when it is set.
-      if (isReceiving) this._nowMs = this.hal.now();
+      if (isReceiving) this._nowMs = this._hal.now();
       if (outbox.atOnce === 0 || outbox.operations > 0) this._flush();
       if (outbox.doneType >= 0) {
         this.onDone();
-        this._nowMs = this.hal.now();
+        this._nowMs = this._hal.now();
         if (!session.isQuiet()) this._flush();
       }
       if (this._hasOutcome || this._nextTarget) {
@@ -422,7 +422,7 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   private _readClock(): void {
-    this._nowMs = this.hal.now();
+    this._nowMs = this._hal.now();
   }
 
   /** What follows from a call of the application: bytes may leave, but callbacks wait for the platform's next call. */
@@ -489,13 +489,13 @@ export class Connection implements SessionHandler, SocketHandler {
    * Opens a socket, in place of one of an attempt under way. Returns false, having changed nothing, when there is none.
    */
   private _open(target: Target): boolean {
-    const socket = this.hal.open(target.host, target.port, target.secure, this);
+    const socket = this._hal.open(target.host, target.port, target.secure, this);
     if (!socket) return false;
     if (this._socket) this._drop();
     this._socket = socket;
     this._target = target;
     this._isPausing = false;
-    this._deadlineMs = this.hal.now() + this._connectTimeoutMs;
+    this._deadlineMs = this._hal.now() + this._connectTimeoutMs;
     return true;
   }
 
@@ -526,7 +526,7 @@ export class Connection implements SessionHandler, SocketHandler {
     if (target && target.autoReconnect && !isClosing && (isAccepted || target.retryMs > 0)) {
       this._isPausing = true;
       target.retryMs = target.retryMs === 0 ? FIRST_RETRY_MS : Math.min(target.retryMs * 2, LAST_RETRY_MS);
-      this._deadlineMs = this.hal.now() + target.retryMs;
+      this._deadlineMs = this._hal.now() + target.retryMs;
     }
   }
 

@@ -171,7 +171,7 @@ export class Session implements DecoderHandler {
   /** Nothing is read: what does not come is not missed. */
   isPaused = false;
   private readonly _handler: SessionHandler;
-  readonly text: Text;
+  private readonly _text: Text;
   readonly encoder: PacketEncoder;
   // Of the options.
   readonly cleanSession: boolean;
@@ -227,7 +227,7 @@ export class Session implements DecoderHandler {
    */
   constructor(handler: SessionHandler, codec: Codec, text: Text, scratch: Uint8Array, options: SessionOptions) {
     this._handler = handler;
-    this.text = text;
+    this._text = text;
     this.encoder = codec.encoder(text);
     this.decoder = codec.decoder(this, scratch);
     this.outbox = new Outbox(options.txCapacity, options.maxOperations);
@@ -571,7 +571,7 @@ export class Session implements DecoderHandler {
     // Nothing of a topic name that was too long is there; it is the only empty one.
     let topic: string | undefined = "";
     if (topicStart < topicEnd) {
-      topic = this.text.decode(bytes, topicStart, topicEnd, true);
+      topic = this._text.decode(bytes, topicStart, topicEnd, true);
       if (topic !== this._topic) {
         if (topic === undefined || !isTopicName(topic)) return this._violation(BAD_TOPIC);
         this._topic = topic;

@@ -56,7 +56,7 @@ class OutcomeLink extends Link implements OutboxWatcher {
   constructor(client: Client) {
     super(client);
     this._client = client;
-    this._hal = client.connection.hal;
+    this._hal = client.hal;
     this._outbox = this.connection.session.outbox;
     this._outbox.watcher = this;
     this._timer = this._hal.createTimer(() => {

@@ -49,7 +49,7 @@ class QueueLink extends Link {
 
   constructor(client: Client) {
     super(client);
-    this._hal = client.connection.hal;
+    this._hal = client.hal;
     this._outbox = this.connection.session.outbox;
     this._timer = this._hal.createTimer(() => {
       this._isArmed = false;

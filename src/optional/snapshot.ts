@@ -90,7 +90,7 @@ class Snapshot {
   constructor(client: Client) {
     this._client = client;
     const bytes = new Uint8Array(4 * client.clientId.length);
-    this._identity = bytes.slice(0, client.connection.session.text.encode(client.clientId, bytes, 0, bytes.length));
+    this._identity = bytes.slice(0, client.text.encode(client.clientId, bytes, 0, bytes.length));
   }
 
   length(): number {
@@ -106,7 +106,7 @@ class Snapshot {
   write(into: Uint8Array): void {
     const session = this._client.connection.session;
     const outbox = session.outbox;
-    const nowMs = this._client.connection.hal.now();
+    const nowMs = this._client.hal.now();
     let at = put(into, HEADER, 2, outbox.lastPacketId);
     at = put(into, at, 2, this._identity.length);
     into.set(this._identity, at);
@@ -155,7 +155,7 @@ class Snapshot {
   private _entries(from: Uint8Array, start: number, end: number, sleptMs: number, isForReal: boolean): number {
     const session = this._client.connection.session;
     const outbox = session.outbox;
-    const nowMs = this._client.connection.hal.now();
+    const nowMs = this._client.hal.now();
     const received = 2 * take(from, start, 2);
     let at = start + 2 + received;
     if (CONTROL_CAPACITY + received > session.control.length) return SNAPSHOT_CAPACITY;

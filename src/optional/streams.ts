@@ -107,7 +107,7 @@ class StreamLink extends Link implements PayloadStream {
     super(client);
     this.bytes = new Uint8Array(pieceCapacity);
     this._client = client;
-    this._hal = client.connection.hal;
+    this._hal = client.hal;
     this._session = this.connection.session;
     this._session.stream = this;
     this._timer = this._hal.createTimer(() => {
