@@ -80,14 +80,14 @@ export class Device implements Customer {
   get isQuiet(): boolean {
     const { monitor } = this;
     return !this._isOff && monitor.session !== undefined && !monitor.session.isClosing && this.client.connected &&
-      monitor.pending.length === 0 && this.probe.isEmpty && monitor.session.isQuiet;
+      monitor.isSettled && this.probe.isEmpty && monitor.session.isQuiet;
   }
 
   /** What keeps it from being quiet. */
   get unrest(): string {
     const { monitor } = this;
     return `dev${this.index}: ${this._isOff ? "off" : this.client.connected ? "connected" : "not connected"}, ` +
-      `${monitor.pending.length} callbacks owed, outbox ${this.probe.isEmpty ? "empty" : "not empty"}`;
+      `callbacks ${monitor.isSettled ? "called" : "owed"}, outbox ${this.probe.isEmpty ? "empty" : "not empty"}`;
   }
 
   // What an application does.
@@ -286,19 +286,19 @@ export class Device implements Customer {
     if (!this.plan.listens) return;
     client.on("puback", () => {
       hear(() => "puback", () => {
-        monitor.done("publish", undefined);
+        monitor.done("publish", undefined, client.connected);
       });
       this._react(hal);
     });
     client.on("suback", (_, granted) => {
       hear(() => `suback ${granted.join(" ")}`, () => {
-        monitor.done("subscribe", granted);
+        monitor.done("subscribe", granted, client.connected);
       });
       this._react(hal);
     });
     client.on("unsuback", () => {
       hear(() => "unsuback", () => {
-        monitor.done("unsubscribe", undefined);
+        monitor.done("unsubscribe", undefined, client.connected);
       });
       this._react(hal);
     });

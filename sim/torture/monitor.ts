@@ -15,6 +15,11 @@ export interface Operation {
   readonly message: Message | undefined;
   /** Stays over the loss of a connection. */
   readonly isKept: boolean;
+  /**
+   * Its connection was lost: it may have been finished before that and wait for the operations before it to be, or it
+   * was dropped.
+   */
+  isOptional: boolean;
   /** Of the subscribes on its connection, the how manieth. */
   readonly index: number;
   readonly link: Link | undefined;
@@ -43,7 +48,12 @@ const LATE_MS = 100;
 
 export class Monitor {
   /** Operations that were accepted and whose callback is to come, in the order of the calls. */
-  pending: Operation[] = [];
+  private _pending: Operation[] = [];
+  /**
+   * Where in `_pending` the next outcome may belong, rising: more than one place where an operation may have been
+   * dropped or not.
+   */
+  private _places = [0];
   /** The connection whose session was accepted, until `offline`. */
   session: Link | undefined;
   private _attempt: Attempt | undefined;
@@ -60,6 +70,11 @@ export class Monitor {
     this._ledger = ledger;
     this._party = party;
     this._limits = limits;
+  }
+
+  /** Every outcome that must come has come. */
+  get isSettled(): boolean {
+    return this._places.some((place) => this._pending.every(({ isOptional }, at) => at < place || isOptional));
   }
 
   /** The client has nothing to tell about a connection: the application may start one. */
@@ -104,15 +119,16 @@ export class Monitor {
   /** `publish` answered true. */
   published(message: Message, isCalledBack: boolean): void {
     if (!isCalledBack) return;
+    message.isHeard = true;
     const isKept = message.qos > 0 && !this._party.isClean;
-    this.pending.push({ kind: "publish", message, isKept, index: 0, link: this.session });
+    this._pending.push({ kind: "publish", message, isKept, isOptional: false, index: 0, link: this.session });
   }
 
   /** `subscribe` or `unsubscribe` answered true. */
   filtered(kind: "subscribe" | "unsubscribe", isCalledBack: boolean): void {
     const index = kind === "subscribe" ? this._subscribes++ : 0;
     if (!isCalledBack) return;
-    this.pending.push({ kind, message: undefined, isKept: false, index, link: this.session });
+    this._pending.push({ kind, message: undefined, isKept: false, isOptional: false, index, link: this.session });
   }
 
   // What the client calls.
@@ -141,23 +157,43 @@ export class Monitor {
     if (link === undefined) return this._fail(`offline ${reason}: no session was up`);
     if (link.isClosing !== (reason === 0)) this._fail(`offline: reason ${reason}`);
     this.session = undefined;
-    this.pending = this.pending.filter(({ isKept }) => isKept);
+    for (const operation of this._pending) if (!operation.isKept) operation.isOptional = true;
+    // What was finished, and had nothing before it that was not, was told by now.
+    this._moveTo(this._places.map((place) => {
+      while (place < this._pending.length && this._pending[place].isOptional) place++;
+      return place;
+    }));
     if (this._retries && !link.isClosing && this._attempt === undefined) {
       this._expectOutcome({ isRetry: true }, LONGEST_RETRY_MS);
     }
   }
 
-  /** The callback of an operation was called. */
-  done(kind: Operation["kind"], granted: Uint8Array | undefined): void {
-    const operation = this.pending.shift();
-    if (operation === undefined) return this._fail(`${kind} has its outcome: none was under way`);
-    if (operation.kind !== kind) return this._fail(`${kind} has its outcome: before ${operation.kind}`);
-    if (operation.message !== undefined) this._ledger.done(operation.message);
-    if (kind !== "subscribe") return;
-    const expected = operation.link?.granted[operation.index];
-    if (expected?.join() !== granted?.join()) {
-      this._fail(`suback: granted ${granted?.join()}, the broker has sent ${expected?.join()}`);
+  /**
+   * The callback of an operation was called.
+   *
+   * @param isUp the client takes operations; while it does not, those that are not kept may have been dropped
+   */
+  done(kind: Operation["kind"], granted: Uint8Array | undefined, isUp: boolean): void {
+    const pending = this._pending;
+    const places: number[] = [];
+    const maySkip = (operation: Operation): boolean => operation.isOptional || (!isUp && !operation.isKept);
+    for (const place of this._places) {
+      for (let at = place; at < pending.length; at++) {
+        if (pending[at].kind === kind && isGranted(pending[at], granted)) places.push(at + 1);
+        if (!maySkip(pending[at])) break;
+      }
     }
+    if (places.length === 0) {
+      const first = pending[this._places[0]] as Operation | undefined;
+      const due = first === undefined ? "nothing is under way" : `${first.kind} is due, ${outcomeText(first)}`;
+      return this._fail(`the callback of a ${kind}${granted === undefined ? "" : ` (${granted.join(" ")})`}: ${due}`);
+    }
+    const passed = Math.min(...places);
+    for (let at = 0; at < passed; at++) {
+      const { message } = pending[at];
+      if (message !== undefined && !maySkip(pending[at])) this._ledger.done(message);
+    }
+    this._moveTo(places);
   }
 
   /** The connection fell silent: the client has to find that out. */
@@ -188,7 +224,24 @@ export class Monitor {
     });
   }
 
+  /** Forgets what lies before all of the places. */
+  private _moveTo(places: number[]): void {
+    const first = Math.min(...places);
+    this._pending.splice(0, first);
+    this._places = [...new Set(places.map((place) => place - first))].sort((a, b) => a - b);
+  }
+
   private _fail(rule: string): void {
     this._world.fail(this._party.index, rule);
   }
+}
+
+/** What the broker has granted is what the callback says. */
+function isGranted({ link, kind, index }: Operation, granted: Uint8Array | undefined): boolean {
+  return kind !== "subscribe" || link?.granted[index]?.join() === granted?.join();
+}
+
+function outcomeText({ link, kind, index, message }: Operation): string {
+  if (message !== undefined) return `message ${message.uid}`;
+  return kind === "subscribe" ? `granted (${link?.granted[index]?.join(" ") ?? "not yet"})` : "";
 }
