@@ -8,6 +8,7 @@ import { createMqtt, MQTT_3_1_1 } from "../../src/face.js";
 import type { Client, MessageInfo, QoS } from "../../src/face.js";
 import type { Broker, Customer } from "./broker.js";
 import { DeviceHal } from "./hal.js";
+import { LEFT_OUT } from "./left-out.js";
 import type { Ledger } from "./ledger.js";
 import { payloadOf, textOf, uidOf } from "./ledger.js";
 import { Monitor } from "./monitor.js";
@@ -18,7 +19,7 @@ import { Violation } from "./violation.js";
 import type { Climate } from "./weather.js";
 import type { World } from "./world.js";
 
-/** Reasons of `offline` and `connfail`, for the trace. */
+/** Pause before the application connects again, once everything is healed. */
 const PAUSE_WHEN_HEALED_MS = 200;
 
 /** An error of the application's own. */
@@ -96,6 +97,7 @@ export class Device implements Customer {
     const { random } = this.world;
     if (this._isOff) return;
     this._isResting = false;
+    if (LEFT_OUT.connectWhileRefusing && this.probe.isRefusing) return this._planConnect();
     if (random.chance(this.plan.willing)) this._setWill();
     const wasConnected = this.client.connected;
     let answer = false;
@@ -123,7 +125,8 @@ export class Device implements Customer {
   abort(): void {
     if (this._isOff) return;
     this._isResting = true;
-    this.monitor.aborted(this._call("abort", () => this.client.abort()));
+    const wasUp = this.client.connected;
+    this.monitor.aborted(this._call("abort", () => this.client.abort()), wasUp);
   }
 
   publish(): void {

@@ -58,6 +58,8 @@ export class Monitor {
   session: Link | undefined;
   private _attempt: Attempt | undefined;
   private _retries = false;
+  /** Whether the application or something else has ended the session cannot be told. */
+  private _isReasonOpen = false;
   private _subscribes = 0;
   private _isOver = false;
   private readonly _world: World;
@@ -108,12 +110,18 @@ export class Monitor {
     else this._ending(this.session, this._closeMs());
   }
 
-  /** `abort` gave this answer. */
-  aborted(answer: boolean): void {
+  /**
+   * `abort` gave this answer.
+   *
+   * @param wasUp the client took operations; if not, the session may have had its end, and `offline` be about to come
+   */
+  aborted(answer: boolean, wasUp: boolean): void {
     this._retries = false;
     if (!answer) return;
     this._attempt = undefined;
-    if (this.session !== undefined) this._ending(this.session, LATE_MS);
+    if (this.session === undefined) return;
+    if (!wasUp && !this.session.isClosing) this._isReasonOpen = true;
+    this._ending(this.session, LATE_MS);
   }
 
   /** `publish` answered true. */
@@ -141,6 +149,7 @@ export class Monitor {
     this._attempt = undefined;
     this.session = link;
     this._subscribes = 0;
+    this._isReasonOpen = false;
     link.isAccepted = true;
   }
 
@@ -155,7 +164,7 @@ export class Monitor {
   offline(reason: number): void {
     const link = this.session;
     if (link === undefined) return this._fail(`offline ${reason}: no session was up`);
-    if (link.isClosing !== (reason === 0)) this._fail(`offline: reason ${reason}`);
+    if (link.isClosing !== (reason === 0) && !this._isReasonOpen) this._fail(`offline: reason ${reason}`);
     this.session = undefined;
     for (const operation of this._pending) if (!operation.isKept) operation.isOptional = true;
     // What was finished, and had nothing before it that was not, was told by now.

@@ -18,7 +18,9 @@ interface Inside {
       _control: Uint8Array;
       _controlEnd: number;
       _receivedEnd: number;
+      _phase: number;
     };
+    _isClosing: boolean;
     _rx: Uint8Array;
     _rxEnd: number;
     _gathered: number;
@@ -27,6 +29,8 @@ interface Inside {
 
 /** Where the control buffer ends and the received packet ids begin, as in src/session.ts. */
 const CONTROL_CAPACITY = 64;
+/** The last bytes leave, as in src/session.ts. */
+const LEAVING = 6;
 
 export class Probe {
   private readonly _inside: Inside["_connection"];
@@ -56,6 +60,11 @@ export class Probe {
     }
     if (rxEnd > rx.length || gathered > rx.length) return "memory: beyond the receive buffer";
     return this._size() === this._bytes ? "" : "memory: a buffer has another size than at construction";
+  }
+
+  /** It ends a session by itself, and waits for its last acknowledgements to leave. */
+  get isRefusing(): boolean {
+    return this._inside._session._phase === LEAVING && !this._inside._isClosing;
   }
 
   /** Nothing is queued, and nothing takes room. */
