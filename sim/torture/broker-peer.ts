@@ -71,7 +71,7 @@ export class BrokerPeer implements Peer {
       if (packet === undefined) break;
       if (this._world.trace !== undefined) this._note(`  -> ${packetText(packet)}`);
       this._read(packet);
-      this.link.packetRead();
+      this.link.packetRead(reader.length);
     }
     if (reader.error !== "") this._fail(`broken packet: ${reader.error}`);
   }
@@ -80,6 +80,7 @@ export class BrokerPeer implements Peer {
     if (this.isOver) return;
     this._leave();
     if (this._world.trace !== undefined) this._note("  -> connection over");
+    this._broker.checkFarewell(this);
     this._broker.ended(this, this._connect);
   }
 
@@ -187,6 +188,9 @@ export class BrokerPeer implements Peer {
     if (message.lastLink === this.link) return this._fail(`${textOf(message)}: sent twice on one connection`);
     if (uid < this._lastUid) return this._fail(`${textOf(message)}: overtaken by message ${this._lastUid}`);
     if (message.reads > 0 && !packet.dup) return this._fail(`${textOf(message)}: sent again without DUP`);
+    if (packet.dup && message.reads === 0 && !this._broker.mayHaveBeenSent(message, this.link)) {
+      return this._fail(`${textOf(message)}: DUP, though it was never sent before [MQTT-3.3.1-1]`);
+    }
     if (isHere && packet.dup) return this._fail(`${textOf(message)}: DUP on the connection it was accepted on`);
     if (message.packetId !== 0 && message.packetId !== packetId) {
       return this._fail(`${textOf(message)}: sent again with packet id ${packetId}, not ${message.packetId}`);
@@ -216,7 +220,7 @@ export class BrokerPeer implements Peer {
 
   private _readRelease({ packetId }: Packet, session: BrokerSession): void {
     const message = session.incoming.get(packetId);
-    if (!session.confirmed.has(packetId)) return this._fail(`PUBREL ${packetId} without PUBREC`);
+    if (!session.confirmed.has(packetId) && !session.isMistaken) return this._fail(`PUBREL ${packetId} without PUBREC`);
     if (message !== undefined) {
       if (message.uid < this._lastReleased && message.restarts === session.party.restarts) {
         return this._fail(`PUBREL ${packetId} out of order [MQTT-4.6.0-4]`);
@@ -260,11 +264,15 @@ export class BrokerPeer implements Peer {
     const outgoing = session.inflight[index];
     const { delivery } = outgoing;
     if (delivery.count === 0 && !delivery.message.isWill && type !== PUBCOMP) {
-      return this._fail(`${textOf(delivery.message)}: acknowledged before it was delivered`);
+      // The client may have the packet id from the session that was lost.
+      if (session.isMistaken && type === PUBREC) delivery.isLost = true;
+      else return this._fail(`${textOf(delivery.message)}: acknowledged before it was delivered`);
     }
     if (type === PUBREC) {
       outgoing.isReleased = true;
-      return this.release(packetId);
+      return this._later(PUBREL, this._broker.releaseDelayMs(), () => {
+        this.release(packetId);
+      });
     }
     delivery.isOver = true;
     session.inflight.splice(index, 1);

@@ -1,6 +1,7 @@
 /** What the model broker keeps for a client identifier, with or without a connection. */
 import type { Delivery, Message, Party } from "./ledger.js";
 import type { BrokerPeer } from "./broker-peer.js";
+import type { Link } from "./link.js";
 import { matches } from "./topics.js";
 
 /** A message on its way to a device. */
@@ -23,6 +24,13 @@ export class BrokerSession {
   /** Packet ids for which a PUBREC was ever due: a PUBREL may come again. */
   readonly confirmed = new Set<number>();
   peer: BrokerPeer | undefined;
+  /**
+   * It replaced one that was lost, and the CONNACK that said so never reached the client, which takes it for the old
+   * one. Nothing in MQTT 3.1.1 would tell the client.
+   */
+  isMistaken = false;
+  /** The connection that it was made on, if it replaced one that was lost. */
+  madeOn: Link | undefined;
   private _lastPacketId: number;
 
   /** @param firstId packet id of its first message */

@@ -22,6 +22,8 @@ export interface Manners {
   window: number;
   /** Longest delay of an acknowledgement, ms. */
   slowestAckMs: number;
+  /** The same of a PUBREL. */
+  slowestReleaseMs: number;
   /** Acknowledgements that never come. */
   missing: number;
   /** Connections that are refused by CONNACK. */
@@ -37,6 +39,7 @@ export function drawManners(random: Random): Manners {
     isEager: random.chance(50),
     window: random.pick([1, 2, 5, 20]),
     slowestAckMs: random.pick([0, 0, 10, 200, 3000]),
+    slowestReleaseMs: random.pick([0, 0, 10, 500, 5000]),
     missing: random.chance(15) ? 5 : 0,
     refusing: random.chance(25) ? 20 : 0,
     picky: random.chance(25) ? 20 : 0,
@@ -49,6 +52,9 @@ export interface Customer extends Party {
   readonly clientId: string;
   readonly keepAliveSeconds: number;
   readonly maxInflight: number;
+  readonly receiveMaximum: number;
+  /** All of its connections. */
+  readonly links: Link[];
 }
 
 export class Broker {
@@ -101,7 +107,8 @@ export class Broker {
   /** What keeps it from being quiet. */
   get unrest(): string {
     return this._sessions.map((session, i) => session === undefined ? "" :
-      `dev${i}: ${session.queue.length} queued, ${session.inflight.length} in flight, ${session.incoming.size} incoming`)
+      `dev${i} at the broker: ${session.queue.length} queued, ${session.inflight.length} in flight, ` +
+      `${session.incoming.size} incoming`)
       .join("; ");
   }
 
@@ -140,6 +147,8 @@ export class Broker {
     const firstId = random.chance(20) ? random.between(65530, 65535) : 1;
     const session = kept ?? new BrokerSession(customer, firstId);
     this._sessions[customer.index] = session;
+    if (kept === undefined && customer.losses > 0) session.madeOn = peer.link;
+    if (kept?.madeOn?.isAccepted === false) session.isMistaken = true;
     session.peer = peer;
     peer.session = session;
     return kept !== undefined;
@@ -218,6 +227,25 @@ export class Broker {
     if (pauseMs > customer.keepAliveSeconds * 1000) {
       this._world.fail(link.device, `nothing sent for ${pauseMs} ms [MQTT-3.1.2-23]`);
     }
+  }
+
+  /** A connection that nothing was taken from, and that the application has closed, ends with DISCONNECT. */
+  checkFarewell({ link }: BrokerPeer): void {
+    const { missing, slowestAckMs, window } = this._manners;
+    if (!link.isPolite || link.isDisturbed || link.weather.room < 128 || link.weather.mostMs > 50) return;
+    if (missing > 0 || slowestAckMs > 200 || window > this._customers[link.device].receiveMaximum) return;
+    this._world.fail(link.device, "close(), and no DISCONNECT");
+  }
+
+  /** False if everything that was written to its connections before this one was read. */
+  mayHaveBeenSent({ session }: Message, link: Link): boolean {
+    return this._customers[link.device].links.some(({ number, written, understood }) =>
+      number >= session && number < link.number && written !== understood);
+  }
+
+  releaseDelayMs(): number {
+    const { random, isHealed } = this._world;
+    return random.below(isHealed ? 20 : this._manners.slowestReleaseMs + 1);
   }
 
   ackDelayMs(): number {

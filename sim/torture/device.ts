@@ -9,6 +9,7 @@ import type { Client, MessageInfo, QoS } from "../../src/face.js";
 import type { Broker, Customer } from "./broker.js";
 import { DeviceHal } from "./hal.js";
 import { LEFT_OUT } from "./left-out.js";
+import type { Link } from "./link.js";
 import type { Ledger } from "./ledger.js";
 import { payloadOf, textOf, uidOf } from "./ledger.js";
 import { Monitor } from "./monitor.js";
@@ -32,6 +33,8 @@ export class Device implements Customer {
   readonly isClean: boolean;
   readonly keepAliveSeconds: number;
   readonly maxInflight: number;
+  readonly receiveMaximum: number;
+  readonly links: Link[] = [];
   readonly world: World;
   restarts = 0;
   losses = 0;
@@ -42,7 +45,6 @@ export class Device implements Customer {
   private readonly _climate: Climate;
   private _ledger!: Ledger;
   private _broker!: Broker;
-  private _links = 0;
   private _will = 0;
   /** The application is inside a call of the client. */
   private _isCalling = false;
@@ -61,6 +63,7 @@ export class Device implements Customer {
     this.isClean = plan.isClean;
     this.keepAliveSeconds = plan.keepAliveSeconds;
     this.maxInflight = plan.options.maxInflight;
+    this.receiveMaximum = plan.options.receiveMaximum;
     this._climate = climate;
   }
 
@@ -130,12 +133,17 @@ export class Device implements Customer {
   }
 
   publish(): void {
-    if (this._isOff) return;
-    const { random } = this.world;
-    const { plan } = this;
+    this.publishAt(this.world.random.pick(this.plan.qos) as QoS);
+  }
+
+  /** Returns what the client answered. */
+  publishAt(qos: QoS): boolean {
+    if (this._isOff) return false;
+    const { plan, world } = this;
+    const { random } = world;
     const uid = this._ledger.nextUid();
-    const qos = random.pick(plan.qos) as QoS;
-    const size = random.chance(10) ? 0 : random.chance(80) ? random.between(1, 20) : random.between(1, plan.largest);
+    const size = random.chance(10) ? 0 : 
+      random.chance(80) || world.isHealed ? random.between(1, 20) : random.between(1, plan.largest);
     const payload = payloadOf(uid, size);
     const retain = random.chance(10);
     const topic = size === 0 ? `d${this.index}/e${uid}` : `d${this.index}/t${random.below(3)}`;
@@ -147,10 +155,11 @@ export class Device implements Customer {
     const isTaken = this._call(`publish ${textOf(message)}`, () => this.client.publish(topic, data, qos, retain));
     if (!isTaken) {
       this._ledger.messages.delete(uid);
-      return;
+      return false;
     }
     if (!wasConnected) this._fail("publish: accepted without a session");
     this.monitor.published(message, plan.listens);
+    return true;
   }
 
   subscribe(): void {
@@ -204,6 +213,16 @@ export class Device implements Customer {
     this._ensure();
   }
 
+  /** It is quiet: whatever it was through, it has to work. */
+  useAgain(): void {
+    this.subscribe();
+    for (const qos of [1, 2] as const) {
+      // With one place only, what was begun just now may have it.
+      const isFree = this.probe.isEmpty;
+      if (!this.publishAt(qos) && isFree) this._fail(`publish: refused at QoS ${qos} though nothing is under way`);
+    }
+  }
+
   private _boot(): void {
     const { plan, world } = this;
     const hal = new DeviceHal(world, this.index, this._climate, (link) => this._broker.listen(link), plan.clockMs);
@@ -230,7 +249,7 @@ export class Device implements Customer {
   private _listen(hal: DeviceHal): void {
     const { client, monitor } = this;
     hal.onLink = (link) => {
-      link.number = ++this._links;
+      link.number = this.links.push(link);
       link.onFirstWrite = () => {
         link.will = this._will;
       };

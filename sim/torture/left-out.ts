@@ -1,6 +1,6 @@
 /**
- * What the simulator does not do, since the library is known to fail at it. The aim is that nothing stands here: take an
- * entry out to see the defect.
+ * What the simulator does not do, since the library is known to fail at it. The aim is that nothing stands here: set
+ * an entry to false to see the defect.
  */
 export const LEFT_OUT = {
   /**

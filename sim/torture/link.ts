@@ -30,6 +30,11 @@ export class Link implements Socket {
   isAccepted = false;
   /** The application has ended it. */
   isClosing = false;
+  /** With `close()`, and nothing else. */
+  isPolite = false;
+  /** Bytes that the client wrote, and of these, those in packets that the broker has read whole. */
+  written = 0;
+  understood = 0;
   /** The client has called `close()`, or its device lost power. */
   isClosed = false;
   /** Something was taken from it, or held back: what should have happened on it may not have. */
@@ -142,6 +147,7 @@ export class Link implements Socket {
     if (this.lastWriteMs < 0) this.onFirstWrite?.();
     else if (this.hadRoom) this.longestPauseMs = Math.max(this.longestPauseMs, nowMs - this.lastWriteMs);
     this.lastWriteMs = nowMs;
+    this.written += count;
     if (this._isPeerClosed) return (this._room = 0);
     this._used += count;
     if (!this._isBroken) this._up.push(bytes, start, end);
@@ -182,8 +188,9 @@ export class Link implements Socket {
     }
   }
 
-  /** The broker has read a packet. */
-  packetRead(): void {
+  /** The broker has read a packet of so many bytes. */
+  packetRead(length: number): void {
+    this.understood += length;
     const { cutPackets } = this.weather;
     this._packetsUp++;
     if (cutPackets?.isUp === true && this._packetsUp === cutPackets.packets) this.break(cutPackets.how);

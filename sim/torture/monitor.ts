@@ -107,7 +107,10 @@ export class Monitor {
       return;
     }
     if (this.session === undefined) this._attempt = undefined;
-    else this._ending(this.session, this._closeMs());
+    else {
+      this.session.isPolite = true;
+      this._ending(this.session, this._closeMs());
+    }
   }
 
   /**
@@ -121,6 +124,7 @@ export class Monitor {
     this._attempt = undefined;
     if (this.session === undefined) return;
     if (!wasUp && !this.session.isClosing) this._isReasonOpen = true;
+    this.session.isPolite = false;
     this._ending(this.session, LATE_MS);
   }
 

@@ -50,6 +50,8 @@ export interface Packet {
 export class Reader {
   /** What is wrong with the bytes, once something is. */
   error = "";
+  /** Bytes of the packet read last. */
+  length = 0;
   private _bytes = new Uint8Array(256);
   private _start = 0;
   private _end = 0;
@@ -66,11 +68,6 @@ export class Reader {
       this._bytes = larger;
     }
     for (let at = start; at < end; at++) this._bytes[this._end++] = bytes[at];
-  }
-
-  /** True when part of a packet is there. */
-  get isMidPacket(): boolean {
-    return this._start < this._end;
   }
 
   /** The next packet, if all of it is there. Sets `error` when it is none. */
@@ -93,7 +90,9 @@ export class Reader {
     }
     if (at + length > this._end) return undefined;
     this._at = at;
-    this._behind = this._start = at + length;
+    this._behind = at + length;
+    this.length = this._behind - this._start;
+    this._start = this._behind;
     const packet: Packet = {
       type,
       packetId: 0,
@@ -112,7 +111,7 @@ export class Reader {
     if (isPublish) this._publish(packet, flags);
     else if (type === CONNECT) this._connect(packet);
     else if (type < PINGREQ) this._withId(packet);
-    if (this.error !== "") return undefined;
+    if (this._isBroken()) return undefined;
     if (this._at !== this._behind) return this._fail(`${NAMES[type]} of a wrong length`);
     return packet;
   }
@@ -177,6 +176,10 @@ export class Reader {
     let text = "";
     while (this._at < end) text += String.fromCharCode(this._bytes[this._at++]);
     return text;
+  }
+
+  private _isBroken(): boolean {
+    return this.error !== "";
   }
 
   private _fail(error: string): undefined {

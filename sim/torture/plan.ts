@@ -61,7 +61,7 @@ export function drawPlan(random: Random): Plan {
     longestPauseMs: random.pick([0, 20, 200, 200, 1000, 5000]),
     strikes: random.pick([0, 5, 15]),
     restarts: random.chance(20) ? 8 : 0,
-    brokerRestarts: random.chance(30) ? 6 : 0,
+    brokerRestarts: random.pick([0, 0, 0, 4, 12]),
     mayForget: random.chance(50),
   };
 }

@@ -80,15 +80,28 @@ class Schedule {
     }
     this._act(this._plan.actions);
     world.run(Infinity, () => world.isHealed);
-    if (world.violation !== undefined) return;
+    if (this._isBroken()) return;
     for (const device of this._devices) device.heal();
     this._ask();
-    if (!world.run(world.nowMs + QUIET_MS, () => this._isQuiet())) {
-      const unrest = [...this._devices.map((device) => device.unrest), this._broker.unrest].join("; ");
-      world.fail(-1, `stuck: not quiet ${QUIET_MS / 1000} s after everything was healed: ${unrest}`);
-    }
-    if (world.violation !== undefined) return;
+    this._settle();
+    if (this._isBroken()) return;
+    for (const device of this._devices) device.useAgain();
+    this._publishFromOutside();
+    this._settle();
+    if (this._isBroken()) return;
     this._ledger.conclude((party: Party) => this._devices[party.index].soundSession);
+  }
+
+  private _isBroken(): boolean {
+    return this._world.violation !== undefined;
+  }
+
+  /** Lets time run until everybody is quiet. */
+  private _settle(): void {
+    const world = this._world;
+    if (world.run(world.nowMs + QUIET_MS, () => this._isQuiet())) return;
+    const unrest = [...this._devices.map((device) => device.unrest), this._broker.unrest].join("; ");
+    world.fail(-1, `stuck: not quiet ${QUIET_MS / 1000} s after everything was healed: ${unrest}`);
   }
 
   /** Does one thing, and the rest later. */

@@ -85,13 +85,13 @@ export function drawWeather(random: Random, climate: Climate, isHealed: boolean)
     piecesDown: pieces(),
     isCoalescing: random.chance(50),
     cut: isBreaking && random.chance(50)
-      ? { isUp: random.chance(50), bytes: random.chance(50) ? random.between(1, 60) : random.between(1, 800), how: how() }
+      ? { isUp: random.chance(50), bytes: random.between(1, random.chance(50) ? 60 : 800), how: how() }
       : undefined,
     cutPackets: isBreaking && random.chance(60)
       ? { isUp: random.chance(50), packets: random.between(1, 14), how: how() }
       : undefined,
     stall: isStalling
-      ? { atMs: random.between(0, 4000), lengthMs: random.chance(70) ? random.between(1, 3000) : random.between(1, 30000) }
+      ? { atMs: random.between(0, 4000), lengthMs: random.between(1, random.chance(70) ? 3000 : 30000) }
       : undefined,
   };
 }
