@@ -254,7 +254,7 @@ export class Device implements Customer {
         link.will = this._will;
       };
       link.onSilent = () => {
-        monitor.silent(link);
+        monitor.silent(link, () => LEFT_OUT.halfOpenWhileRefusing && this.probe.isRefusing);
       };
     };
     hal.onUncaught = (error) => {

@@ -8,4 +8,9 @@ export const LEFT_OUT = {
    * session ends without `offline`, and the next `connect` comes in its place. Seen with seed 1638.
    */
   connectWhileRefusing: true,
+  /**
+   * The same while, on a connection that has fallen silent: `offline` comes after five seconds, also where twice the
+   * keepalive is less. Seen with seed 26003.
+   */
+  halfOpenWhileRefusing: true,
 };
