@@ -104,6 +104,11 @@ export class Broker {
     return this._sessions.every((session) => session === undefined || session.isQuiet);
   }
 
+  /** The client takes its session for one that was lost before. */
+  isMistaken(customer: Customer): boolean {
+    return this._sessions[customer.index]?.isMistaken === true;
+  }
+
   /** What keeps it from being quiet. */
   get unrest(): string {
     return this._sessions.map((session, i) => session === undefined ? "" :
@@ -148,7 +153,12 @@ export class Broker {
     const session = kept ?? new BrokerSession(customer, firstId);
     this._sessions[customer.index] = session;
     if (kept === undefined && customer.losses > 0) session.madeOn = peer.link;
-    if (kept?.madeOn?.isAccepted === false) session.isMistaken = true;
+    if (kept?.madeOn?.isAccepted === false && !kept.isMistaken) {
+      session.isMistaken = true;
+      if (this._world.trace !== undefined) {
+        this._world.note(customer.index, "*** the client never learnt that its session was lost");
+      }
+    }
     session.peer = peer;
     peer.session = session;
     return kept !== undefined;

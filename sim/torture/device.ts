@@ -87,6 +87,11 @@ export class Device implements Customer {
       monitor.isSettled && this.probe.isEmpty && monitor.session.isQuiet;
   }
 
+  /** It will never be quiet, as is known. */
+  get isLockedOut(): boolean {
+    return LEFT_OUT.lockedOutByStaleIds && this._broker.isMistaken(this) && this.probe.isReceivedFull;
+  }
+
   /** What keeps it from being quiet. */
   get unrest(): string {
     const { monitor } = this;
@@ -103,20 +108,17 @@ export class Device implements Customer {
     if (LEFT_OUT.connectWhileRefusing && this.probe.isRefusing) return this._planConnect();
     if (random.chance(this.plan.willing)) this._setWill();
     const wasConnected = this.client.connected;
-    let answer = false;
-    let error: unknown;
-    this._call("connect", () => {
-      try {
-        answer = this.client.connect("broker", 1883, 0, this.plan.autoReconnect);
-      } catch (thrown) {
-        error = thrown;
-      }
-      return answer;
-    });
-    if (error instanceof Violation) return;
-    if ((error !== undefined) !== wasConnected) this._fail(`connect: threw ${String(error)}`);
+    let answer: boolean;
+    try {
+      answer = this._call("connect", () => this.client.connect("broker", 1883, 0, this.plan.autoReconnect));
+    } catch (error) {
+      this._isCalling = false;
+      if (error instanceof Violation || wasConnected) return;
+      throw error;
+    }
+    if (wasConnected) this._fail("connect: did not throw though a session is up");
     if (answer) this.monitor.connecting();
-    else if (!wasConnected) this._planConnect();
+    else this._planConnect();
   }
 
   close(): void {
@@ -142,7 +144,7 @@ export class Device implements Customer {
     const { plan, world } = this;
     const { random } = world;
     const uid = this._ledger.nextUid();
-    const size = random.chance(10) ? 0 : 
+    const size = random.chance(10) ? 0 :
       random.chance(80) || world.isHealed ? random.between(1, 20) : random.between(1, plan.largest);
     const payload = payloadOf(uid, size);
     const retain = random.chance(10);
@@ -352,9 +354,10 @@ export class Device implements Customer {
   /** What an application does inside a callback: now and then something more, now and then a mistake. */
   private _react(hal: DeviceHal): void {
     const { world, plan } = this;
-    if (hal.isDead || world.isHealed) return;
-    if (plan.busy > 0 && world.random.chance(plan.busy)) drawAction(world.random, plan).run(this);
-    if (plan.throwing > 0 && world.random.chance(plan.throwing) && !hal.isDead) {
+    if (world.isHealed) return;
+    if (plan.fragile > 0 && !hal.isDead && world.random.chance(plan.fragile)) this.restart(world.random.below(2000));
+    if (!hal.isDead && plan.busy > 0 && world.random.chance(plan.busy)) drawAction(world.random, plan).run(this);
+    if (plan.throwing > 0 && world.random.chance(plan.throwing)) {
       this._thrown = new Thrown("of the application");
       throw this._thrown;
     }

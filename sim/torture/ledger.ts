@@ -3,36 +3,36 @@
  * broker owes a device. Judges at each arrival what may never happen, and at the end of a schedule what must have
  * happened, once the network is healed and everything is quiet.
  *
- * What holds, "persistent" being `cleansession` 0 on both sides. A device restarts when it loses its RAM and is not
- * given it back; "loses" is said of a broker that comes up without the session of that device.
+ * What holds. "Persistent" is `cleansession` 0. A device restarts when it loses its RAM and is not given it back. A
+ * broker loses a session when it comes up without it. "Unseen" is such a loss if the CONNACK that said so never reached
+ * the client: the next one says session present 1, and nothing in MQTT 3.1.1 tells the client that it is not its own.
  *
- * | accepted by `publish` | arrives at the broker | on condition that |
+ * | accepted by `publish` | arrives at the broker | condition |
  * |---|---|---|
  * | QoS 0 | at most once, on the connection it was accepted on | always |
- * | QoS 0 | exactly once | that connection lasts |
- * | QoS 1 or 2, `cleansession` 1 | at most once, on the connection it was accepted on | always |
- * | QoS 1 or 2 | at least once | `puback` was called for it; the broker had its session from PUBLISH to then |
- * | QoS 1, persistent | at least once, again only with DUP, on a later connection | the device has not restarted before |
- * | | | its `puback` |
- * | QoS 2, persistent | exactly once | nor has the broker lost the session in between |
- * | QoS 2, persistent | at most once | the device has restarted: what was in RAM is lost, and what a new life sends |
- * | | | under a packet id that the broker still knows, it takes for a repetition |
- * | QoS 2, persistent | at least once, at most once for each session of the broker | the broker has lost its session, |
- * | | | and hands a message on when PUBLISH comes |
- * | QoS 2, persistent | at most once for each session of the broker | the same, but it hands on when PUBREL comes: |
- * | | | what it had confirmed with PUBREC and lost, the client cannot know |
- * | any | in the order of the calls, for one topic and QoS, first arrivals counted | no restart, no lost session; |
- * | | | at QoS 0 and 1 always |
+ * | QoS 0 | once | that connection lasts |
+ * | QoS 1, 2, not persistent | at most once, on the connection it was accepted on | always |
+ * | QoS 1, 2, not persistent | once | that connection lasts, or `puback` was called |
+ * | QoS 1, persistent | at least once; again only on a later connection, with DUP | no restart before `puback` |
+ * | QoS 2, persistent | once | no restart before `puback`, and no lost session before it |
+ * | QoS 2, persistent | at most once | restart: what was in RAM is lost; and of the next life, what goes out under a |
+ * | | | packet id whose QoS 2 exchange the broker has still open, which takes it for a repetition |
+ * | QoS 2, persistent | once for each session of the broker, at most | lost session |
+ * | QoS 2, persistent | at least once | lost session, if the broker hands on when PUBLISH comes; if it waits for |
+ * | | | PUBREL, what it had confirmed with PUBREC is lost with the session |
+ * | all | in the order of the calls, for each topic and QoS, first arrivals counted | but across restarts and lost |
+ * | | | sessions |
  *
- * | owed by the broker | reaches the `message` or `overflow` callback | on condition that |
+ * | owed by the broker | reaches `message` or `overflow` | condition |
  * |---|---|---|
  * | QoS 0 | at most once | always |
- * | QoS 0 | exactly once | the connection it was sent on lasts |
- * | QoS 1 | at least once, again only with DUP, on a later connection | persistent, and the broker has not lost it |
- * | QoS 2 | exactly once | the same, and the device has not restarted while it was under way |
- * | QoS 2 | at most once more for each restart while it was under way | always |
- * | QoS 1 or 2 | at most once | `cleansession` 1 |
- * | any | in the order of the broker, for one topic and QoS, first deliveries counted | always, but across lost sessions |
+ * | QoS 1, 2, not persistent | at most once | always |
+ * | QoS 1, persistent | at least once; again only on a later connection, with DUP | no lost session |
+ * | QoS 2, persistent | once | no restart while it was under way, no lost session |
+ * | QoS 2, persistent | at most once more for each restart while it was under way | always |
+ * | QoS 2, persistent | at most once | lost session; an unseen one can also keep messages of the next session back, |
+ * | | | whose packet ids are those of messages that were under way in the lost one |
+ * | all | in the order of the broker, for each topic and QoS, first deliveries counted | but across lost sessions |
  *
  * An acknowledgement never precedes its callback; what comes is what was sent, byte by byte; an overflow is its
  * beginning.
@@ -238,7 +238,11 @@ export class Ledger {
     return this._deliveries[party.index].get(uid);
   }
 
-  /** What must have happened by now. `lastsOf` tells the session of a device that is up, and whether it is sound. */
+  /**
+   * What must have happened by now.
+   *
+   * @param soundSession number of the session of a device that is up and that nothing was taken from; -1: none
+   */
   conclude(soundSession: (party: Party) => number): void {
     for (const message of this.messages.values()) {
       const { source } = message;

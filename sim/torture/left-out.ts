@@ -13,4 +13,10 @@ export const LEFT_OUT = {
    * keepalive is less. Seen with seed 26003.
    */
   halfOpenWhileRefusing: true,
+  /**
+   * A broker that has lost the session, and whose CONNACK that said so was lost too: with session present 1 on the next
+   * connection the client keeps the QoS 2 ids of the lost session, for which no PUBREL will come. As many of them as
+   * `receiveMaximum` lock the device out: each connection ends with -13. Seen with seed 1099507.
+   */
+  lockedOutByStaleIds: true,
 };

@@ -20,7 +20,8 @@ export function mutate(mutation: Mutation): string {
   const source = readFileSync(resolve(SRC, mutation.file), "utf8");
   const parts = source.split(mutation.find);
   if (parts.length !== 2) {
-    throw new Error(`mutation "${mutation.name}": "${mutation.find}" occurs ${parts.length - 1} times in ${mutation.file}`);
+    const { name, file, find } = mutation;
+    throw new Error(`mutation "${name}": "${find}" occurs ${parts.length - 1} times in ${file}`);
   }
   return parts.join(mutation.replace);
 }

@@ -25,8 +25,10 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "acknowledged and not delivered when it lies in one chunk",
     file: "session.ts",
     find: "      if (this._qos === 2) this.remember();\n",
-    replace: "      if (this._qos === 2) this.remember();\n      if (this._qos === 1 && payloadIs(end - start)) return " +
-      "this._acknowledge(PUBACK, packetId);\n      function payloadIs(length: number): boolean { return length === 7; }\n",
+    replace: "      if (this._qos === 2) this.remember();\n      if (this._qos === 1 && " +
+      "payloadIs(end - start)) return " +
+      "this._acknowledge(PUBACK, packetId);\n      function payloadIs(length: number): boolean { " +
+      "return length === 7; }\n",
   },
   {
     name: "received QoS 2 ids are forgotten though the session is present",
@@ -99,7 +101,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "a message that gathers is delivered twice",
     file: "connection.ts",
     find: "    if (part === missing) this._deliver(bytes, 0, this._gathered);",
-    replace: "    if (part === missing) {\n      const length = this._gathered;\n      this._deliver(bytes, 0, length);\n" +
+    replace: "    if (part === missing) {\n      const length = this._gathered;\n      " +
+      "this._deliver(bytes, 0, length);\n" +
       "      this._deliver(bytes, 0, length);\n    }",
   },
   {
@@ -238,7 +241,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "acknowledgements of the last connection leave on the next",
     file: "session.ts",
-    find: "    this._connectLeft = this._controlStart = this._controlEnd = this._pingEnd = 0;\n    this._decoder.stop();",
+    find: "    this._connectLeft = this._controlStart = this._controlEnd = this._pingEnd = 0;\n    " +
+      "this._decoder.stop();",
     replace: "    this._connectLeft = this._pingEnd = 0;\n    this._decoder.stop();",
   },
   {
@@ -281,7 +285,8 @@ export const MUTATIONS: readonly Mutation[] = [
     name: "a callback that throws stops what follows",
     file: "callbacks.ts",
     find: "      callback(this._client, topic, data, info);\n    } catch (error) {\n      this._hal.uncaught(error);",
-    replace: "      callback(this._client, topic, data, info);\n    } catch (error) {\n      this._hal.uncaught(error);\n" +
+    replace: "      callback(this._client, topic, data, info);\n    } catch (error) {\n      " +
+      "this._hal.uncaught(error);\n" +
       "      throw error;",
   },
 ];

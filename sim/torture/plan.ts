@@ -18,6 +18,8 @@ export interface DevicePlan {
   reconnectMs: number;
   /** Callbacks in which it does something more. */
   busy: number;
+  /** Callbacks in which the power fails. */
+  fragile: number;
   /** Callbacks that throw. */
   throwing: number;
   /** Connections for which it sets a will. */
@@ -88,6 +90,7 @@ function drawDevice(random: Random): DevicePlan {
     autoReconnect: random.chance(25),
     reconnectMs: random.chance(30) ? 0 : random.between(1, 3000),
     busy: random.pick([0, 10, 30]),
+    fragile: random.chance(8) ? 3 : 0,
     throwing: random.chance(15) ? 10 : 0,
     willing: random.chance(30) ? 50 : 0,
     listens: random.chance(90),

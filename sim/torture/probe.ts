@@ -67,6 +67,12 @@ export class Probe {
     return this._inside._session._phase === LEAVING && !this._inside._isClosing;
   }
 
+  /** It remembers as many received QoS 2 ids as it can. */
+  get isReceivedFull(): boolean {
+    const { _control: control, _receivedEnd: end } = this._inside._session;
+    return end === control.length;
+  }
+
   /** Nothing is queued, and nothing takes room. */
   get isEmpty(): boolean {
     const { operations, atOnce, tail, _live: live, inflight } = this._inside._session.outbox;

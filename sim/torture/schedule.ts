@@ -83,12 +83,10 @@ class Schedule {
     if (this._isBroken()) return;
     for (const device of this._devices) device.heal();
     this._ask();
-    this._settle();
-    if (this._isBroken()) return;
+    if (!this._settle()) return;
     for (const device of this._devices) device.useAgain();
     this._publishFromOutside();
-    this._settle();
-    if (this._isBroken()) return;
+    if (!this._settle()) return;
     this._ledger.conclude((party: Party) => this._devices[party.index].soundSession);
   }
 
@@ -96,12 +94,14 @@ class Schedule {
     return this._world.violation !== undefined;
   }
 
-  /** Lets time run until everybody is quiet. */
-  private _settle(): void {
+  /** Lets time run until everybody is quiet. Returns false when they will not be. */
+  private _settle(): boolean {
     const world = this._world;
-    if (world.run(world.nowMs + QUIET_MS, () => this._isQuiet())) return;
+    if (world.run(world.nowMs + QUIET_MS, () => this._isQuiet())) return !this._isBroken();
+    if (this._devices.some((device) => device.isLockedOut)) return false;
     const unrest = [...this._devices.map((device) => device.unrest), this._broker.unrest].join("; ");
     world.fail(-1, `stuck: not quiet ${QUIET_MS / 1000} s after everything was healed: ${unrest}`);
+    return false;
   }
 
   /** Does one thing, and the rest later. */
@@ -136,7 +136,7 @@ class Schedule {
 
   private _publishFromOutside(): void {
     const { random, trace } = this._world;
-    for (let left = random.pick([1, 1, 2, 6]); left > 0; left--) {
+    for (let left = random.pick([1, 1, 1, 2, 6, 24]); left > 0; left--) {
       const uid = this._ledger.nextUid();
       const size = random.chance(10) ? 0 : random.chance(80) ? random.between(1, 20) : random.between(1, 400);
       const topic = size === 0 ? `o/e${uid}` : `o/t${random.below(2)}`;

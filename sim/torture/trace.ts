@@ -7,6 +7,9 @@ interface Line {
   text: string;
 }
 
+/** Lines that show how it began: the network, the broker, the devices. */
+const HEAD = 5;
+
 export class Trace {
   private readonly _lines: Line[] = [];
 
@@ -15,16 +18,16 @@ export class Trace {
   }
 
   /**
-   * The lines that concern `device` (-1: all lines), the last `most` of them.
-   *
-   * @param most a first line says how many were left out
+   * The lines that concern `device` (-1: all lines), `most` of them: how it began, and how it ended. A line between
+   * them says how many were left out.
    */
   text(device: number, most: number): string {
     const lines = this._lines.filter((line) => device < 0 || line.device < 0 || line.device === device);
-    const shown = lines.slice(-most);
-    const left = lines.length - shown.length;
-    const head = left > 0 ? [`   ... ${left} earlier lines are left out`] : [];
-    return [...head, ...shown.map(lineText)].join("\n");
+    const texts = lines.map(lineText);
+    if (texts.length <= most) return texts.join("\n");
+    const head = Math.min(HEAD, most - 1);
+    const left = texts.length - most;
+    return [...texts.slice(0, head), `   ... ${left} lines are left out`, ...texts.slice(head + left)].join("\n");
   }
 }
 

@@ -18,7 +18,7 @@ export interface Event {
 }
 
 /** Events after which a schedule is taken for one that never ends. */
-const MOST_EVENTS = 400000;
+const MOST_EVENTS = 200000;
 
 export class World {
   readonly random: Random;
