@@ -95,7 +95,9 @@ export class Device implements Customer {
   /** What keeps it from being quiet. */
   get unrest(): string {
     const { monitor } = this;
+    const { session } = monitor;
     return `dev${this.index}: ${this._isOff ? "off" : this.client.connected ? "connected" : "not connected"}, ` +
+      `session ${session === undefined ? "none" : session.isClosing ? "closing" : session.isQuiet ? "quiet" : "busy"}, ` +
       `callbacks ${monitor.isSettled ? "called" : "owed"}, outbox ${this.probe.isEmpty ? "empty" : "not empty"}`;
   }
 
@@ -265,6 +267,7 @@ export class Device implements Customer {
       else this._fail(`an exception in a callback: ${error instanceof Error ? (error.stack ?? "") : String(error)}`);
     };
     hal.onEvent = () => {
+      if (hal.isDead) return;
       if (this._thrown !== undefined) this._fail("what a callback threw did not surface");
       this._check();
     };

@@ -19,6 +19,9 @@ export interface Peer {
 /** Takes connections; undefined: refused. */
 export type Listener = (link: Link) => Peer | undefined;
 
+/** Bytes of PINGREQ and PINGRESP, the shortest packets there are. */
+const PING_LENGTH = 2;
+
 export class Link implements Socket {
   readonly device: number;
   readonly weather: Weather;
@@ -73,6 +76,8 @@ export class Link implements Socket {
   /** Room that the client knows of. */
   private _room = -1;
   private _isBroken = false;
+  /** The device has no power: what its program still does has no effect. */
+  private _isOff = false;
   private _isPeerClosed = false;
   private _packetsUp = 0;
   private _packetsDown = 0;
@@ -122,6 +127,7 @@ export class Link implements Socket {
 
   read(bytes: Uint8Array, start: number, end: number): number {
     const count = end - start;
+    if (this._isOff) return count;
     if (this.isClosed) throw this._world.fail(this.device, "socket: read behind close()");
     if (count < 0 || end > bytes.length) throw this._world.fail(this.device, "socket: read to a range that is none");
     if (count > this._unread) {
@@ -137,6 +143,7 @@ export class Link implements Socket {
 
   write(bytes: Uint8Array, start: number, end: number): number {
     const count = end - start;
+    if (this._isOff) return 0;
     if (this.isClosed) throw this._world.fail(this.device, "socket: write behind close()");
     if (this._room < 0) throw this._world.fail(this.device, "socket: write before it is connected");
     if (count < 0 || end > bytes.length) throw this._world.fail(this.device, "socket: write of a range that is none");
@@ -168,6 +175,7 @@ export class Link implements Socket {
 
   /** The device has lost its power: nothing comes from it any more, and nobody tells the broker. */
   loseDevice(): void {
+    this._isOff = true;
     this.isClosed = true;
     this.isDisturbed = true;
     this._isBroken = true;
@@ -210,9 +218,9 @@ export class Link implements Socket {
 
   // The network.
 
-  /** Nothing lies in the network. */
+  /** Nothing is on its way but what keeps it alive. */
   get isQuiet(): boolean {
-    return this._up.isEmpty && this._down.isEmpty;
+    return this._up.left <= PING_LENGTH && this._down.left <= PING_LENGTH;
   }
 
   /** Takes the connection away. */

@@ -53,9 +53,11 @@ export class Pipe {
     this._onCut = onCut;
   }
 
-  /** True when nothing is on its way. */
-  get isEmpty(): boolean {
-    return this._lengths.length === 0 && this._atEnd === undefined;
+  /** Bytes on their way. */
+  get left(): number {
+    let sum = 0;
+    for (const length of this._lengths) sum += length;
+    return sum;
   }
 
   push(bytes: Uint8Array, start: number, end: number): void {

@@ -19,15 +19,16 @@ export class Trace {
 
   /**
    * The lines that concern `device` (-1: all lines), `most` of them: how it began, and how it ended. A line between
-   * them says how many were left out.
+   * them says how many were left out; PINGREQ and PINGRESP are the first to be.
    */
   text(device: number, most: number): string {
     const lines = this._lines.filter((line) => device < 0 || line.device < 0 || line.device === device);
-    const texts = lines.map(lineText);
-    if (texts.length <= most) return texts.join("\n");
+    if (lines.length <= most) return lines.map(lineText).join("\n");
+    const texts = lines.filter(({ text }) => !/PING(?:REQ|RESP)$/.test(text)).map(lineText);
     const head = Math.min(HEAD, most - 1);
-    const left = texts.length - most;
-    return [...texts.slice(0, head), `   ... ${left} lines are left out`, ...texts.slice(head + left)].join("\n");
+    const tail = texts.slice(Math.max(head, texts.length - most + head));
+    const left = lines.length - head - tail.length;
+    return [...texts.slice(0, head), `   ... ${left} lines are left out`, ...tail].join("\n");
   }
 }
 

@@ -64,9 +64,12 @@ export function drawClimate(random: Random): Climate {
 
 const FAILURES: Weather["connect"][] = ["dns", "refused", "unreachable", "timeout", "never", "exhausted", "closed"];
 
+/** Longest delay of a network that is healed: where PINGRESP takes longer than a keep alive, no session lasts. */
+const HEALED_MS = 100;
+
 /** @param isHealed slow, in pieces and narrow it may still be; but it lasts */
 export function drawWeather(random: Random, climate: Climate, isHealed: boolean): Weather {
-  const mostMs = random.between(0, climate.slowestMs);
+  const mostMs = random.between(0, isHealed ? Math.min(climate.slowestMs, HEALED_MS) : climate.slowestMs);
   const isFailing = !isHealed && random.chance(climate.failing);
   const isBreaking = !isHealed && random.chance(climate.breaking);
   const isStalling = !isHealed && random.chance(climate.stalling);
