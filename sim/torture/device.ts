@@ -96,8 +96,9 @@ export class Device implements Customer {
   get unrest(): string {
     const { monitor } = this;
     const { session } = monitor;
+    const state = session === undefined ? "none" : session.isClosing ? "closing" : session.isQuiet ? "quiet" : "busy";
     return `dev${this.index}: ${this._isOff ? "off" : this.client.connected ? "connected" : "not connected"}, ` +
-      `session ${session === undefined ? "none" : session.isClosing ? "closing" : session.isQuiet ? "quiet" : "busy"}, ` +
+      `session ${state}, ` +
       `callbacks ${monitor.isSettled ? "called" : "owed"}, outbox ${this.probe.isEmpty ? "empty" : "not empty"}`;
   }
 

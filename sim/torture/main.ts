@@ -4,9 +4,10 @@ import { fileURLToPath } from "node:url";
 import { Failure } from "../failure.js";
 import type { Tally } from "./hunt.js";
 import { addTally, emptyTally } from "./hunt.js";
+import { MUTATIONS } from "./mutations.js";
 import type { Options } from "./options.js";
 import { HELP, readOptions } from "./options.js";
-import { describeFindings, describeSchedule, describeTally } from "./report.js";
+import { describeFindings, describeMutation, describeSchedule, describeTally } from "./report.js";
 
 /** Each worker stops when it has found so much. */
 const MOST_FINDINGS = 50;
@@ -17,6 +18,7 @@ async function main(): Promise<number> {
     process.stdout.write(HELP);
     return 0;
   }
+  if (options.mutations) return tryMutations(options);
   if (options.schedules === 1) {
     const { text, isBroken } = describeSchedule(options.seed, options.lines);
     process.stdout.write(text);
@@ -31,6 +33,19 @@ async function main(): Promise<number> {
   process.stdout.write(describeFindings(tally.findings, options.lines));
   process.stdout.write(describeTally(tally, options.seed, options.workers, Date.now() - startMs));
   return tally.findings.length > 0 ? 1 : 0;
+}
+
+/** Says of each mutation how it was found; 1 if one was not. */
+async function tryMutations({ seed, schedules }: Options): Promise<number> {
+  const { huntMutant } = await import("./mutant.js"); // a bundler, which nothing else needs
+  let missed = 0;
+  for (const mutation of MUTATIONS) {
+    const { schedules: needed, finding } = await huntMutant(mutation, seed, schedules);
+    process.stdout.write(describeMutation(mutation, needed, finding));
+    if (finding === undefined) missed++;
+  }
+  process.stdout.write(`${MUTATIONS.length} mutations from seed ${seed}: ${missed} were not found\n`);
+  return missed > 0 ? 1 : 0;
 }
 
 /** What the worker `index` came to, which has every seed that is `index` above a multiple of the workers' count. */

@@ -1,5 +1,6 @@
 /** What a run says at its end: what was found, how to repeat it, and what happened there. */
 import type { Finding, Tally } from "./hunt.js";
+import type { Mutation } from "./mutations.js";
 import { runSchedule } from "./schedule.js";
 
 /** Kinds of findings that are shown with a trace. */
@@ -42,4 +43,11 @@ export function describeTally(tally: Tally, seed: number, workers: number, tookM
   return `${schedules} schedules from seed ${seed}: ${found}; ${messages} messages, ${events} events, ` +
     `${Math.round(seconds / 3600)} hours of virtual time; ${(tookMs / 1000).toFixed(1)} s, ` +
     `${rate} schedules a second with ${workers} worker${workers === 1 ? "" : "s"}\n`;
+}
+
+/** Behind how many schedules a mutation was found, and by which rule. */
+export function describeMutation({ name }: Mutation, schedules: number, finding: Finding | undefined): string {
+  const count = String(schedules).padStart(6);
+  if (finding === undefined) return `${count}  NOT FOUND  ${name}\n`;
+  return `${count}  ${name}: ${finding.rule.slice(0, 100)}\n`;
 }
