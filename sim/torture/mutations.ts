@@ -16,13 +16,13 @@ export interface Mutation {
 
 export const MUTATIONS: readonly Mutation[] = [
   {
-    name: "PUBACK before the message is delivered",
+    name: "a message that gathers is acknowledged and not delivered",
     file: "connection.ts",
     find: "    if (part === missing) this._deliver(bytes, 0, this._gathered);",
     replace: "    if (part === missing && part < 9) this._deliver(bytes, 0, this._gathered);",
   },
   {
-    name: "acknowledged and not delivered when it lies in one chunk",
+    name: "a message that lies in one chunk is acknowledged and not delivered",
     file: "session.ts",
     find: "      if (this._qos === 2) this.remember();\n",
     replace: "      if (this._qos === 2) this.remember();\n      if (this._qos === 1 && " +
@@ -134,7 +134,7 @@ export const MUTATIONS: readonly Mutation[] = [
       "    this._passDone();\n  }\n\n  /** Where in the table the entry is that is `index`",
   },
   {
-    name: "an empty queue is kept where `cleansession` is 1",
+    name: "the queue is kept where `cleansession` is 1",
     file: "session.ts",
     find: "    this.outbox.disconnect(!this._cleanSession);",
     replace: "    this.outbox.disconnect(true);",
