@@ -1,0 +1,315 @@
+/**
+ * What was promised and what has come of it: every message with its arrivals at the broker, and every delivery that the
+ * broker owes a device. Judges at each arrival what may never happen, and at the end of a schedule what must have
+ * happened, once the network is healed and everything is quiet.
+ *
+ * What holds. "Persistent" is `cleansession` 0. A device restarts when it loses its RAM and is not given it back. A
+ * broker loses a session when it comes up without it. "Unseen" is such a loss if the CONNACK that said so never reached
+ * the client: the next one says session present 1, and nothing in MQTT 3.1.1 tells the client that it is not its own.
+ *
+ * | accepted by `publish` | arrives at the broker | condition |
+ * |---|---|---|
+ * | QoS 0 | at most once, on the connection it was accepted on | always |
+ * | QoS 0 | once | that connection lasts |
+ * | QoS 1, 2, not persistent | at most once, on the connection it was accepted on | always |
+ * | QoS 1, 2, not persistent | once | that connection lasts, or `puback` was called |
+ * | QoS 1, persistent | at least once; again only on a later connection, with DUP | no restart before `puback` |
+ * | QoS 2, persistent | once | no restart before `puback`, and no lost session before it |
+ * | QoS 2, persistent | at most once | restart: what was in RAM is lost; and of the next life, what goes out under a |
+ * | | | packet id whose QoS 2 exchange the broker has still open, which takes it for a repetition |
+ * | QoS 2, persistent | once for each session of the broker, at most | lost session |
+ * | QoS 2, persistent | at least once | lost session, if the broker hands on when PUBLISH comes; if it waits for |
+ * | | | PUBREL, what it had confirmed with PUBREC is lost with the session |
+ * | all | in the order of the calls, for each topic and QoS, first arrivals counted | but across restarts and lost |
+ * | | | sessions |
+ *
+ * | owed by the broker | reaches `message` or `overflow` | condition |
+ * |---|---|---|
+ * | QoS 0 | at most once | always |
+ * | QoS 1, 2, not persistent | at most once | always |
+ * | QoS 1, persistent | at least once; again only on a later connection, with DUP | no lost session |
+ * | QoS 2, persistent | once | no restart while it was under way, no lost session |
+ * | QoS 2, persistent | at most once more for each restart while it was under way | always |
+ * | QoS 2, persistent | at most once | lost session; an unseen one can also keep messages of the next session back, |
+ * | | | whose packet ids are those of messages that were under way in the lost one |
+ * | all | in the order of the broker, for each topic and QoS, first deliveries counted | but across lost sessions |
+ *
+ * An acknowledgement never precedes its callback; what comes is what was sent, byte by byte; an overflow is its
+ * beginning.
+ */
+import type { World } from "./world.js";
+
+/** Somebody who accepts or receives messages, as far as it matters here. */
+export interface Party {
+  readonly index: number;
+  readonly isClean: boolean;
+  /** Times that its RAM was lost. */
+  restarts: number;
+  /** Times that the broker lost its session. */
+  losses: number;
+}
+
+/** A message, from the call on. */
+export interface Message {
+  /** Rises with the calls. */
+  readonly uid: number;
+  readonly topic: string;
+  readonly payload: string;
+  readonly qos: number;
+  readonly retain: boolean;
+  /** Undefined: it comes from outside. */
+  readonly source: Party | undefined;
+  /** Number of the session it was accepted in. */
+  readonly session: number;
+  readonly restarts: number;
+  readonly losses: number;
+  /** A will may be published again with each connection. */
+  readonly isWill: boolean;
+  /** Times that it arrived and was taken for a message of its own. */
+  arrivals: number;
+  /** Times that its PUBLISH was read, and where it was last. */
+  reads: number;
+  lastLink: unknown;
+  packetId: number;
+  /** The application listens to `puback`. */
+  isHeard: boolean;
+  /** The broker took it for a repetition of one from before a restart. */
+  isSwallowed: boolean;
+  /** Its outcome was told; what the device had lost by then. */
+  isDone: boolean;
+  restartsWhenDone: number;
+  lossesWhenDone: number;
+  /** The connection that it was accepted on came to its end. */
+  hasLostConnection: boolean;
+}
+
+/** A message that the broker owes a device. */
+export interface Delivery {
+  readonly message: Message;
+  readonly qos: number;
+  /** Rises in the order in which the broker has them. */
+  readonly order: number;
+  readonly losses: number;
+  count: number;
+  /** Restarts of the device while it was under way. */
+  restarts: number;
+  /** It is over for the broker: acknowledged, sent at QoS 0, or lost. */
+  isOver: boolean;
+  /** The broker does not owe it any more though it was not acknowledged. */
+  isLost: boolean;
+  lastLink: unknown;
+}
+
+/** Highest number so far, by topic and QoS. */
+type Marks = Map<string, number>;
+
+export class Ledger {
+  readonly messages = new Map<number, Message>();
+  /** By device. */
+  private readonly _deliveries: Map<number, Delivery>[];
+  private readonly _arrived: Marks[];
+  private readonly _delivered: Marks[];
+  private readonly _world: World;
+  private readonly _parties: Party[];
+  private _lastUid = 0;
+  private _order = 0;
+  /** The broker hands QoS 2 on when PUBLISH comes, rather than PUBREL. */
+  private readonly _isEager: boolean;
+
+  constructor(world: World, parties: Party[], isEager: boolean) {
+    this._world = world;
+    this._parties = parties;
+    this._isEager = isEager;
+    this._deliveries = parties.map(() => new Map<number, Delivery>());
+    this._arrived = parties.map(() => new Map<string, number>());
+    this._delivered = parties.map(() => new Map<string, number>());
+  }
+
+  /** Number of the next message. */
+  nextUid(): number {
+    return ++this._lastUid;
+  }
+
+  /** A message was accepted, or comes from outside, or is a will. */
+  add(
+    uid: number, topic: string, payload: string, qos: number, retain: boolean, source: Party | undefined,
+    session: number, isWill: boolean,
+  ): Message {
+    const message: Message = {
+      uid, topic, payload, qos, retain, source, session, isWill,
+      restarts: source?.restarts ?? 0,
+      losses: source?.losses ?? 0,
+      arrivals: 0,
+      reads: 0,
+      lastLink: undefined,
+      packetId: 0,
+      isHeard: false,
+      isSwallowed: false,
+      isDone: false,
+      restartsWhenDone: 0,
+      lossesWhenDone: 0,
+      hasLostConnection: false,
+    };
+    this.messages.set(uid, message);
+    return message;
+  }
+
+  /** Its outcome was told. */
+  done(message: Message): void {
+    const { source } = message;
+    message.isDone = true;
+    message.restartsWhenDone = source?.restarts ?? 0;
+    message.lossesWhenDone = source?.losses ?? 0;
+    // At QoS 1 the broker has it, whatever became of its session. At QoS 2 it has if it kept the session.
+    const mustHave = message.qos === 1 || (message.qos === 2 && message.losses === message.lossesWhenDone);
+    if (mustHave && message.arrivals === 0 && !message.isSwallowed) {
+      this._fail(source, `${textOf(message)}: puback was called, but the broker does not have it`);
+    }
+  }
+
+  /** The broker has it, as a message of its own. */
+  arrived(message: Message): void {
+    message.arrivals++;
+    const { source } = message;
+    if (source === undefined || message.isWill || message.arrivals > 1 || message.restarts < source.restarts) return;
+    this._inOrder(this._arrived[source.index], message, message.uid, message.qos, source);
+  }
+
+  /** The session of a device is lost: order begins anew. */
+  sessionLost(party: Party): void {
+    this._arrived[party.index].clear();
+    this._delivered[party.index].clear();
+  }
+
+  /** The device has lost its RAM. */
+  restarted(party: Party): void {
+    this._arrived[party.index].clear();
+    for (const delivery of this._deliveries[party.index].values()) {
+      if (!delivery.isOver) delivery.restarts++;
+    }
+  }
+
+  /** The broker has a message for a device. */
+  owe(party: Party, message: Message, qos: number): Delivery {
+    const delivery: Delivery = {
+      message, qos,
+      order: ++this._order,
+      losses: party.losses,
+      count: 0,
+      restarts: 0,
+      isOver: false,
+      isLost: false,
+      lastLink: undefined,
+    };
+    this._deliveries[party.index].set(message.uid, delivery);
+    return delivery;
+  }
+
+  /** The callback was called with a message whose number is `uid`. */
+  delivered(
+    party: Party, uid: number, topic: string, data: string, isWhole: boolean, qos: number, dup: boolean, link: unknown,
+  ): void {
+    const delivery = this._deliveries[party.index].get(uid);
+    if (delivery === undefined) return this._fail(party, `a message that nobody sent: ${topic} ${data.slice(0, 20)}`);
+    const { message } = delivery;
+    const isSame = isWhole ? data === message.payload : message.payload.startsWith(data);
+    if (topic !== message.topic || !isSame) {
+      return this._fail(party, `${textOf(message)}: delivered as ${topic}, ${data.length} bytes: not what was sent`);
+    }
+    if (qos !== delivery.qos) this._fail(party, `${textOf(message)}: delivered at QoS ${qos}, sent at ${delivery.qos}`);
+    if (message.isWill) return;
+    delivery.count++;
+    if (delivery.count === 1) {
+      if (delivery.losses === party.losses) {
+        this._inOrder(this._delivered[party.index], message, delivery.order, qos, party);
+      }
+    } else if (qos === 0 || (qos === 2 && delivery.count > 1 + delivery.restarts) || party.isClean) {
+      this._fail(party, `${textOf(message)}: delivered ${delivery.count} times at QoS ${qos}`);
+    } else if (!dup) {
+      this._fail(party, `${textOf(message)}: delivered again without DUP`);
+    } else if (delivery.lastLink === link) {
+      this._fail(party, `${textOf(message)}: delivered twice on one connection`);
+    }
+    delivery.lastLink = link;
+  }
+
+  /** The delivery that the broker has under this number. */
+  deliveryOf(party: Party, uid: number): Delivery | undefined {
+    return this._deliveries[party.index].get(uid);
+  }
+
+  /**
+   * What must have happened by now.
+   *
+   * @param soundSession number of the session of a device that is up and that nothing was taken from; -1: none
+   */
+  conclude(soundSession: (party: Party) => number): void {
+    for (const message of this.messages.values()) {
+      const { source } = message;
+      if (source !== undefined && !message.isWill) this._concludeMessage(message, source, soundSession(source));
+    }
+    for (const party of this._parties) {
+      for (const delivery of this._deliveries[party.index].values()) {
+        const { qos, count, isLost, message } = delivery;
+        if (message.isWill || isLost || party.isClean || qos === 0) continue;
+        if (count === 0) this._fail(party, `${textOf(message)}: owed at QoS ${qos} and never delivered`);
+        else if (!delivery.isOver) this._fail(party, `${textOf(message)}: delivered and never acknowledged`);
+      }
+    }
+  }
+
+  private _concludeMessage(message: Message, source: Party, soundSession: number): void {
+    const { qos, arrivals } = message;
+    const restarts = message.isDone ? message.restartsWhenDone : source.restarts;
+    const losses = (message.isDone ? message.lossesWhenDone : source.losses) - message.losses;
+    const isForgotten = restarts !== message.restarts;
+    let least = 0;
+    let most = qos === 1 && !source.isClean ? Infinity : 1;
+    if (qos === 0) least = message.session === soundSession ? 1 : 0;
+    else if (source.isClean) least = message.isDone || message.session === soundSession ? 1 : 0;
+    else if (!isForgotten) least = 1;
+    if (qos === 2) {
+      most = 1 + losses;
+      if (message.isSwallowed || (losses > 0 && !this._isEager)) least = 0;
+    }
+    if (arrivals < least) this._fail(source, `${textOf(message)}: accepted and lost`);
+    if (arrivals > most) this._fail(source, `${textOf(message)}: arrived ${arrivals} times`);
+    if (least > 0 && message.isHeard && !message.isDone && qos > 0 && !isForgotten) {
+      this._fail(source, `${textOf(message)}: its puback was never called`);
+    }
+  }
+
+  private _inOrder(marks: Marks, message: Message, order: number, qos: number, party: Party): void {
+    const key = `${qos}${message.topic}`;
+    const last = marks.get(key) ?? 0;
+    if (order < last) this._fail(party, `${textOf(message)}: out of order at QoS ${qos}`);
+    else marks.set(key, order);
+  }
+
+  private _fail(party: Party | undefined, rule: string): void {
+    this._world.fail(party?.index ?? -1, rule);
+  }
+}
+
+/** A message as the trace and a report name it. */
+export function textOf(message: Message): string {
+  return `message ${message.uid} (QoS ${message.qos}, ${message.topic}, ${message.payload.length} bytes)`;
+}
+
+const FILLER = "abcdefghijklmnopqrstuvwxyz";
+
+/** A payload of `length` bytes, at least, that names its message; empty for 0. */
+export function payloadOf(uid: number, length: number): string {
+  if (length === 0) return "";
+  let payload = `${uid}.`;
+  while (payload.length < length) payload += FILLER.slice(uid % 26, (uid % 26) + length - payload.length);
+  return payload;
+}
+
+/** The number in a payload or, if that is empty, in the topic; 0: it cannot be told. */
+export function uidOf(topic: string, payload: string): number {
+  const dot = payload.indexOf(".");
+  if (dot > 0) return Number(payload.slice(0, dot));
+  const empty = topic.indexOf("/e");
+  return payload === "" && empty >= 0 ? Number(topic.slice(empty + 2)) : 0;
+}

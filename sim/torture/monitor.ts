@@ -1,0 +1,264 @@
+/**
+ * Which callbacks may come when: the contract of the public client, told from the calls of the application. One for
+ * each life of a device.
+ *
+ * Knows calls, answers and callbacks; not what a network or a broker is. Invariant: what it says is pending is what the
+ * client owes the application.
+ */
+import type { Ledger, Message, Party } from "./ledger.js";
+import type { Link } from "./link.js";
+import type { World } from "./world.js";
+
+/** An operation that the client accepted and whose callback is to come. */
+export interface Operation {
+  readonly kind: "publish" | "subscribe" | "unsubscribe";
+  readonly message: Message | undefined;
+  /** Stays over the loss of a connection. */
+  readonly isKept: boolean;
+  /**
+   * Its connection was lost: it may have been finished before that and wait for the operations before it to be, or it
+   * was dropped.
+   */
+  isOptional: boolean;
+  /** Of the subscribes on its connection, the how manieth. */
+  readonly index: number;
+  readonly link: Link | undefined;
+}
+
+/** An attempt whose outcome is to come. */
+interface Attempt {
+  /** The client has begun it by itself. */
+  readonly isRetry: boolean;
+}
+
+/** Times that bound what an application has to wait for. */
+export interface Limits {
+  keepAliveMs: number;
+  connectTimeoutMs: number;
+  drainTimeoutMs: number;
+  autoReconnect: boolean;
+}
+
+/** What CONNECT, CONNACK and the last bytes may each take. */
+const STEP_MS = 5000;
+/** The longest pause of the client before it tries again. */
+const LONGEST_RETRY_MS = 64000;
+/** Timers are late. */
+const LATE_MS = 100;
+
+export class Monitor {
+  /** Operations that were accepted and whose callback is to come, in the order of the calls. */
+  private _pending: Operation[] = [];
+  /**
+   * Where in `_pending` the next outcome may belong, rising: more than one place where an operation may have been
+   * dropped or not.
+   */
+  private _places = [0];
+  /** The connection whose session was accepted, until `offline`. */
+  session: Link | undefined;
+  private _attempt: Attempt | undefined;
+  private _retries = false;
+  /** Whether the application or something else has ended the session cannot be told. */
+  private _isReasonOpen = false;
+  private _subscribes = 0;
+  private _isOver = false;
+  private readonly _world: World;
+  private readonly _ledger: Ledger;
+  private readonly _party: Party;
+  private readonly _limits: Limits;
+
+  constructor(world: World, ledger: Ledger, party: Party, limits: Limits) {
+    this._world = world;
+    this._ledger = ledger;
+    this._party = party;
+    this._limits = limits;
+  }
+
+  /** Every outcome that must come has come. */
+  get isSettled(): boolean {
+    return this._places.some((place) => this._pending.every(({ isOptional }, at) => at < place || isOptional));
+  }
+
+  /** The client has nothing to tell about a connection: the application may start one. */
+  get isIdle(): boolean {
+    return this._attempt === undefined && this.session === undefined;
+  }
+
+  /** The life of the device is over: nothing is owed any more. */
+  end(): void {
+    this._isOver = true;
+  }
+
+  // What the application calls.
+
+  /** `connect` answered true. */
+  connecting(): void {
+    this._retries = this._limits.autoReconnect;
+    this._expectOutcome({ isRetry: false }, this._closeMs());
+  }
+
+  /** `close` gave this answer. */
+  closed(answer: boolean): void {
+    const attempt = this._attempt;
+    this._retries = false;
+    if (!answer) {
+      // A try of the client's own is given up, one of the application goes on.
+      if (attempt?.isRetry === true) this._attempt = undefined;
+      return;
+    }
+    if (this.session === undefined) this._attempt = undefined;
+    else {
+      this.session.isPolite = true;
+      this._ending(this.session, this._closeMs());
+    }
+  }
+
+  /**
+   * `abort` gave this answer.
+   *
+   * @param wasUp the client took operations; if not, the session may have had its end, and `offline` be about to come
+   */
+  aborted(answer: boolean, wasUp: boolean): void {
+    this._retries = false;
+    if (!answer) return;
+    this._attempt = undefined;
+    if (this.session === undefined) return;
+    if (!wasUp && !this.session.isClosing) this._isReasonOpen = true;
+    this.session.isPolite = false;
+    this._ending(this.session, LATE_MS);
+  }
+
+  /** `publish` answered true. */
+  published(message: Message, isCalledBack: boolean): void {
+    if (!isCalledBack) return;
+    message.isHeard = true;
+    const isKept = message.qos > 0 && !this._party.isClean;
+    this._pending.push({ kind: "publish", message, isKept, isOptional: false, index: 0, link: this.session });
+  }
+
+  /** `subscribe` or `unsubscribe` answered true. */
+  filtered(kind: "subscribe" | "unsubscribe", isCalledBack: boolean): void {
+    const index = kind === "subscribe" ? this._subscribes++ : 0;
+    if (!isCalledBack) return;
+    this._pending.push({ kind, message: undefined, isKept: false, isOptional: false, index, link: this.session });
+  }
+
+  // What the client calls.
+
+  connected(link: Link | undefined, sessionPresent: boolean): void {
+    if (this._attempt === undefined) return this._fail("connect: there was no attempt");
+    if (this.session !== undefined) return this._fail("connect: before offline of the session before");
+    if (link?.sessionPresent === undefined) return this._fail("connect: the broker has accepted nothing");
+    if (link.sessionPresent !== sessionPresent) this._fail(`connect: session present ${sessionPresent}`);
+    this._attempt = undefined;
+    this.session = link;
+    this._subscribes = 0;
+    this._isReasonOpen = false;
+    link.isAccepted = true;
+  }
+
+  failed(reason: number): void {
+    if (this.session !== undefined) this._fail(`connfail ${reason}: a session is up`);
+    const attempt = this._attempt;
+    if (attempt === undefined) return this._fail(`connfail ${reason}: there was no attempt`);
+    if (attempt.isRetry && this._retries) this._expectOutcome({ isRetry: true }, LONGEST_RETRY_MS);
+    else this._attempt = undefined;
+  }
+
+  offline(reason: number): void {
+    const link = this.session;
+    if (link === undefined) return this._fail(`offline ${reason}: no session was up`);
+    if (link.isClosing !== (reason === 0) && !this._isReasonOpen) this._fail(`offline: reason ${reason}`);
+    this.session = undefined;
+    for (const operation of this._pending) if (!operation.isKept) operation.isOptional = true;
+    // What was finished, and had nothing before it that was not, was told by now.
+    this._moveTo(this._places.map((place) => {
+      while (place < this._pending.length && this._pending[place].isOptional) place++;
+      return place;
+    }));
+    if (this._retries && !link.isClosing && this._attempt === undefined) {
+      this._expectOutcome({ isRetry: true }, LONGEST_RETRY_MS);
+    }
+  }
+
+  /**
+   * The callback of an operation was called.
+   *
+   * @param isUp the client takes operations; while it does not, those that are not kept may have been dropped
+   */
+  done(kind: Operation["kind"], granted: Uint8Array | undefined, isUp: boolean): void {
+    const pending = this._pending;
+    const places: number[] = [];
+    const maySkip = (operation: Operation): boolean => operation.isOptional || (!isUp && !operation.isKept);
+    for (const place of this._places) {
+      for (let at = place; at < pending.length; at++) {
+        if (pending[at].kind === kind && isGranted(pending[at], granted)) places.push(at + 1);
+        if (!maySkip(pending[at])) break;
+      }
+    }
+    if (places.length === 0) {
+      const first = pending[this._places[0]] as Operation | undefined;
+      const due = first === undefined ? "nothing is under way" : `${first.kind} is due, ${outcomeText(first)}`;
+      return this._fail(`the callback of a ${kind}${granted === undefined ? "" : ` (${granted.join(" ")})`}: ${due}`);
+    }
+    const passed = Math.min(...places);
+    for (let at = 0; at < passed; at++) {
+      const { message } = pending[at];
+      if (message !== undefined && !maySkip(pending[at])) this._ledger.done(message);
+    }
+    this._moveTo(places);
+  }
+
+  /**
+   * The connection fell silent: the client has to find that out.
+   *
+   * @param isLeftOut is asked when it should have
+   */
+  silent(link: Link, isLeftOut: () => boolean): void {
+    this._world.after(2 * this._limits.keepAliveMs + LATE_MS, () => {
+      if (this._isOver || this.session !== link || link.isClosing || isLeftOut()) return;
+      this._fail(`half-open: nothing came for ${2 * this._limits.keepAliveMs} ms, and the session is still up`);
+    });
+  }
+
+  /** How long a session may take to end. */
+  private _closeMs(): number {
+    return this.session === undefined ? LATE_MS : this._limits.drainTimeoutMs + 2 * STEP_MS + LATE_MS;
+  }
+
+  private _expectOutcome(attempt: Attempt, beforeMs: number): void {
+    this._attempt = attempt;
+    const limitMs = beforeMs + this._limits.connectTimeoutMs + 2 * STEP_MS + LATE_MS;
+    this._world.after(limitMs, () => {
+      if (!this._isOver && this._attempt === attempt) this._fail(`stuck: an attempt without outcome for ${limitMs} ms`);
+    });
+  }
+
+  private _ending(link: Link, limitMs: number): void {
+    link.isClosing = true;
+    this._world.after(limitMs, () => {
+      if (!this._isOver && this.session === link) this._fail(`stuck: no offline within ${limitMs} ms of the end`);
+    });
+  }
+
+  /** Forgets what lies before all of the places. */
+  private _moveTo(places: number[]): void {
+    const first = Math.min(...places);
+    this._pending.splice(0, first);
+    this._places = [...new Set(places.map((place) => place - first))].sort((a, b) => a - b);
+  }
+
+  private _fail(rule: string): void {
+    this._world.fail(this._party.index, rule);
+  }
+}
+
+/** What the broker has granted is what the callback says. */
+function isGranted({ link, kind, index }: Operation, granted: Uint8Array | undefined): boolean {
+  return kind !== "subscribe" || link?.granted[index]?.join() === granted?.join();
+}
+
+function outcomeText({ link, kind, index, message }: Operation): string {
+  if (message !== undefined) return `message ${message.uid}`;
+  return kind === "subscribe" ? `granted (${link?.granted[index]?.join(" ") ?? "not yet"})` : "";
+}
