@@ -86,6 +86,7 @@ function drawDevice(random: Random): DevicePlan {
       txCapacity: isRoomy ? 2048 : random.between(128, 400),
       maxOperations: isRoomy ? 32 : random.between(1, 8),
       receiveMaximum: random.pick([1, 2, 5, 20]),
+      queueOffline: false,
     },
     autoReconnect: random.chance(25),
     reconnectMs: random.chance(30) ? 0 : random.between(1, 3000),

@@ -3,8 +3,8 @@ import type { Client } from "../../src/face.js";
 
 /** As far as it matters here; the names are those of src. */
 interface Inside {
-  _connection: {
-    _session: {
+  connection: {
+    session: {
       outbox: {
         arena: Uint8Array;
         operations: number;
@@ -12,16 +12,16 @@ interface Inside {
         tail: number;
         inflight: number;
         _live: number;
-        _lastPacketId: number;
-        _given: number;
+        lastPacketId: number;
+        given: number;
       };
-      _control: Uint8Array;
+      control: Uint8Array;
       _controlEnd: number;
-      _receivedEnd: number;
+      receivedEnd: number;
       _phase: number;
     };
     _isClosing: boolean;
-    _rx: Uint8Array;
+    rx: Uint8Array;
     _rxEnd: number;
     _gathered: number;
   };
@@ -33,19 +33,19 @@ const CONTROL_CAPACITY = 64;
 const LEAVING = 6;
 
 export class Probe {
-  private readonly _inside: Inside["_connection"];
+  private readonly _inside: Inside["connection"];
   private readonly _maxOperations: number;
   private readonly _bytes: number;
 
   constructor(client: Client, maxOperations: number) {
-    this._inside = (client as unknown as Inside)._connection;
+    this._inside = (client as unknown as Inside).connection;
     this._maxOperations = maxOperations;
     this._bytes = this._size();
   }
 
   /** What is beyond its capacity, or "". */
   check(): string {
-    const { _session: session, _rx: rx, _rxEnd: rxEnd, _gathered: gathered } = this._inside;
+    const { session, rx, _rxEnd: rxEnd, _gathered: gathered } = this._inside;
     const { outbox } = session;
     const { operations, atOnce, tail, inflight, _live: live } = outbox;
     if (operations < 0 || operations + atOnce > this._maxOperations) {
@@ -55,7 +55,7 @@ export class Probe {
     if (tail < 0 || tail > outbox.arena.length || live < 0 || live > tail) {
       return `memory: ${live} bytes live, ${tail} in use, txCapacity is ${outbox.arena.length}`;
     }
-    if (session._controlEnd > CONTROL_CAPACITY || session._receivedEnd > session._control.length) {
+    if (session._controlEnd > CONTROL_CAPACITY || session.receivedEnd > session.control.length) {
       return "memory: acknowledgements or received packet ids beyond their capacity";
     }
     if (rxEnd > rx.length || gathered > rx.length) return "memory: beyond the receive buffer";
@@ -64,18 +64,18 @@ export class Probe {
 
   /** It ends a session by itself, and waits for its last acknowledgements to leave. */
   get isRefusing(): boolean {
-    return this._inside._session._phase === LEAVING && !this._inside._isClosing;
+    return this._inside.session._phase === LEAVING && !this._inside._isClosing;
   }
 
   /** It remembers as many received QoS 2 ids as it can. */
   get isReceivedFull(): boolean {
-    const { _control: control, _receivedEnd: end } = this._inside._session;
+    const { control, receivedEnd: end } = this._inside.session;
     return end === control.length;
   }
 
   /** Nothing is queued, and nothing takes room. */
   get isEmpty(): boolean {
-    const { operations, atOnce, tail, _live: live, inflight } = this._inside._session.outbox;
+    const { operations, atOnce, tail, _live: live, inflight } = this._inside.session.outbox;
     return operations === 0 && atOnce === 0 && tail === 0 && live === 0 && inflight === 0;
   }
 
@@ -84,18 +84,18 @@ export class Probe {
    * the wrap.
    */
   age(packetId: number): void {
-    const { outbox } = this._inside._session;
-    outbox._lastPacketId = packetId;
-    if (outbox.operations > 0) outbox._given = 65535;
+    const { outbox } = this._inside.session;
+    outbox.lastPacketId = packetId;
+    if (outbox.operations > 0) outbox.given = 65535;
   }
 
   /** The packet id given last. */
   get lastPacketId(): number {
-    return this._inside._session.outbox._lastPacketId;
+    return this._inside.session.outbox.lastPacketId;
   }
 
   private _size(): number {
-    const { _session: session, _rx: rx } = this._inside;
-    return rx.length + session.outbox.arena.length + session._control.length;
+    const { session, rx } = this._inside;
+    return rx.length + session.outbox.arena.length + session.control.length;
   }
 }
