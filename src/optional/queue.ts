@@ -132,9 +132,8 @@ class QueueLink extends Link {
       outbox.table.copyWithin(outbox.entry(i), from, from + ENTRY);
     }
     outbox.operations--;
+    // Nothing behind what has not left has its outcome: the oldest is as far as it was.
     if (outbox.watcher !== undefined) outbox.watcher.onRemoved(index, outcome);
-    outbox.passDone();
-    outbox.lookDone();
   }
 
   private _arm(nowMs: number, dueMs: number): void {

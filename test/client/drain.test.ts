@@ -480,6 +480,20 @@ describe("drain and close", () => {
     expect(device.take()).toEqual(["offline 0"]);
   });
 
+  test("waits for DISCONNECT to leave", () => {
+    const device = new Device({ hal: { room: 20 } }).up();
+    device.socket.stall();
+    device.client.publish("t", "x".repeat(15));
+    expect(device.take()).toEqual(["puback"]);
+    expect(device.socket.room).toBe(0);
+    device.client.close();
+    drain(device, 1000);
+    device.hal.advance(500);
+    expect(device.take()).toEqual([]);
+    device.socket.unstall();
+    expect(device.take()).toEqual(["offline 0", "drained true after 500"]);
+  });
+
   test("abort() keeps what is kept: false at its deadline", () => {
     const device = new Device({ cleansession: 0 }).up();
     device.client.publish("t", "x", 1);

@@ -195,6 +195,19 @@ describe("outcome", () => {
     expect(device.hal.nextTimerMs).toBeUndefined();
   });
 
+  test("after abort() in the same turn: each its own, with messages that went past the queue before", () => {
+    const device = new OutcomeDevice({ hal: { room: 20 } }).up();
+    device.client.on("puback", null);
+    for (const name of ["1", "2", "3"]) device.publish(name);
+    device.publish("one", 1);
+    device.publish("two", 1);
+    expect(device.client.connection.session.outbox.atOnce).toBe(3);
+    device.client.abort();
+    expect(device.take()).toEqual([
+      "1: delivered", "2: delivered", "3: delivered", "one: lost", "two: lost", "offline 0",
+    ]);
+  });
+
   test("dropped and expired: by the policy of the queue", () => {
     for (const isPolicyFirst of [true, false]) {
       const policy: QueuePolicy = { dropPolicy: "drop-oldest" };

@@ -211,6 +211,16 @@ describe("drop-oldest", () => {
     expect(device.take()).toEqual(["puback", "puback"]);
   });
 
+  test("counts outcomes of messages that went past the queue", () => {
+    const device = new PolicyDevice(DROP, { hal: { room: 10 }, options: { maxOperations: 3 } }).up();
+    device.socket.stall();
+    // The first leaves at once, the second in part; all in one turn.
+    expect(device.publish("1", "begun", "3", "4", "5")).toEqual(["1", "begun", "3", "4", "5"]);
+    device.socket.unstall();
+    expect(device.take()).toEqual(["puback", "puback", "puback"]);
+    expect(device.sentPayloads()).toEqual(["1", "begun", "5"]);
+  });
+
   test("sets the callback as publish does", () => {
     const device = new PolicyDevice(DROP, { ...offline({ maxOperations: 1 }), listens: false });
     device.publish("1");
