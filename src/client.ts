@@ -124,7 +124,6 @@ export class Client {
   /** As `connection`. @internal */
   readonly text: Text;
   private readonly _callbacks: Callbacks;
-  private readonly _keepAliveSeconds: number;
   private readonly _username: string | undefined;
   private readonly _password: string | Uint8Array | undefined;
   /** A topic name that was found valid: those of one sender are often the same. */
@@ -151,7 +150,7 @@ export class Client {
     }
     checkText(text, "clientid", this.clientId);
     // NodeMCU takes 0 for its default too.
-    this._keepAliveSeconds = keepalive === 0 ? 60 : asInteger("keepalive", keepalive, 60, 1, 65535);
+    const keepAliveSeconds = keepalive === 0 ? 60 : asInteger("keepalive", keepalive, 60, 1, 65535);
     const user = isNil(username) ? "" : asData("username", username);
     const name = typeof user === "string" ? user : text.decode(user, 0, user.length, true);
     if (name === undefined) throw new TypeError("username must be UTF-8, and its bytes are not");
@@ -163,7 +162,7 @@ export class Client {
     // A copy: the bytes are the caller's, and they are sent at each lwt() and connect().
     this._password = secret.length > 0 ? secret.slice() : undefined;
     const settings = asOptions(options);
-    const complete = completeOptions(hal.defaults, settings, cleanSession, this._keepAliveSeconds);
+    const complete = completeOptions(hal.defaults, settings, cleanSession, keepAliveSeconds);
     this._callbacks = new Callbacks(this, settings.format !== "buffer");
     this.connection = new Connection(hal, codec, text, complete, this._callbacks);
     this._setConnect();
@@ -387,7 +386,7 @@ export class Client {
     if (password) maxLength += 4 * password.length;
     const session = this.connection.session;
     const cleanSession = session.cleanSession;
-    const keepAliveSeconds = this._keepAliveSeconds;
+    const keepAliveSeconds = this.connection.session.keepAliveMs / 1000;
     session.setConnect(
       { clientId: this.clientId, cleanSession, keepAliveSeconds, will, username, password },
       maxLength,

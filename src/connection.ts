@@ -71,6 +71,9 @@ export const WHOLE = -1;
 /** or its beginning, without the rest. */
 export const CUT = -2;
 
+/** No outcome is to be told: no reason is so high. */
+const NO_OUTCOME = 256;
+
 /** Where a connection goes. */
 interface Target {
   host: string;
@@ -114,12 +117,13 @@ export class Connection implements SessionHandler, SocketHandler {
   /** By when the socket must be connected, or when to try again. */
   private _deadlineMs = 0;
   private _isAccepted = false;
+  /** The socket has ended, and the session ends once what is in the receive buffer has been read. */
+  private _isOver = false;
   /** The application has given it up. */
   private _isClosing = false;
 
-  /** There is an outcome to tell: `_reason`, which says by its range whether of a session or of an attempt. */
-  private _hasOutcome = false;
-  private _reason = 0;
+  /** The outcome to tell, which says by its range whether of a session or of an attempt. */
+  private _reason = NO_OUTCOME;
   private _detail: unknown = undefined;
 
   /** A pause before a try is under way. */
@@ -166,7 +170,8 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** True while there is neither a session nor an attempt, and nothing to be told. */
   isIdle(): boolean {
-    return this._socket === undefined && this._nextTarget === undefined && !this._isPausing && !this._hasOutcome;
+    const isOver = this._socket === undefined && this._nextTarget === undefined && !this._isPausing;
+    return isOver && this._reason === NO_OUTCOME;
   }
 
   /**
@@ -175,7 +180,7 @@ export class Connection implements SessionHandler, SocketHandler {
    */
   connect(host: string, port: number, secure: object | undefined, autoReconnect: boolean): boolean {
     const target: Target = { host, port, secure, autoReconnect, retryMs: 0 };
-    if (this._hasOutcome || this._isClosing || this._isAccepted) {
+    if (this._reason !== NO_OUTCOME || this._isClosing || this._isAccepted) {
       this._nextTarget = target;
       this._isPausing = false;
       return true;
@@ -287,7 +292,9 @@ export class Connection implements SessionHandler, SocketHandler {
     // What came before the end counts, a CONNACK that refuses above all. Nothing can be answered any more.
     if (this._room > 0) this._room = 0;
     this._receive(true);
-    if (this._socket) {
+    // What a pause has left in the receive buffer counts, too.
+    this._isOver = this._rxStart < this._rxEnd && this.session.isPaused;
+    if (this._socket && !this._isOver) {
       const reason = failure === "dns" ? CONN_FAIL_DNS : CONN_FAIL_SERVER_NOT_FOUND;
       this._finish(this._isAccepted ? END_BY_PEER : reason, detail);
     }
@@ -383,6 +390,7 @@ export class Connection implements SessionHandler, SocketHandler {
 
   private _onTimer(): void {
     this._isArmed = false;
+    if (this._isOver && !this.session.isPaused) return this.onError("closed");
     const nowMs = this._hal.now();
     this._nowMs = nowMs;
     if (this._room >= 0) {
@@ -411,7 +419,7 @@ export class Connection implements SessionHandler, SocketHandler {
         this._nowMs = this._hal.now();
         if (!session.isQuiet()) this._flush();
       }
-      if (this._hasOutcome || this._nextTarget) {
+      if (this._reason !== NO_OUTCOME || this._nextTarget) {
         this._settle();
         this._readClock();
       }
@@ -505,6 +513,7 @@ export class Connection implements SessionHandler, SocketHandler {
     this._socket = undefined;
     this._room = -1;
     this._readable = 0;
+    this._isOver = false;
     this._rxStart = this._rxEnd = 0;
     this._gathered = 0;
     this.session.lost();
@@ -518,7 +527,6 @@ export class Connection implements SessionHandler, SocketHandler {
     this._isClosing = false;
     this._isAccepted = false;
     if (isAccepted || !isClosing) {
-      this._hasOutcome = true;
       this._reason = isClosing ? END_BY_APPLICATION : reason;
       this._detail = detail;
     }
@@ -571,10 +579,10 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** Tells the outcome there is. */
   private _tell(): void {
-    if (!this._hasOutcome) return;
-    this.onDone();
-    this._hasOutcome = false;
     const reason = this._reason;
+    if (reason === NO_OUTCOME) return;
+    this.onDone();
+    this._reason = NO_OUTCOME;
     if (reason === END_BY_APPLICATION || reason <= END_BY_PEER) this.handler.onOffline(reason);
     else this.handler.onConnectFail(reason, this._detail);
   }
@@ -586,7 +594,7 @@ export class Connection implements SessionHandler, SocketHandler {
     const session = this.session;
     const isDraining = this._isDraining;
     let dueMs = this._nowMs;
-    if (!isNow && session.outbox.doneType < 0 && !this._hasOutcome && !(this._nextTarget && !this._socket)) {
+    if (!isNow && session.outbox.doneType < 0 && this._reason === NO_OUTCOME && !(this._nextTarget && !this._socket)) {
       if (this._room >= 0) dueMs = session.deadlineMs;
       else if (this._socket || this._isPausing) dueMs = this._deadlineMs;
       else if (isDraining) dueMs = this._drainedMs;

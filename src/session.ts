@@ -123,6 +123,8 @@ export interface PayloadStream {
 const CONNECT_STEP_MS = 5000;
 /** Timers are late by less than this part of the keep alive time, as a shift: a sixteenth. */
 const KEEP_ALIVE_MARGIN = 4;
+/** The longest time that an option can ask for. */
+const FARTHEST_MS = 1073741824;
 /** How long the last packets may take to leave once nothing is waited for any more. */
 const FLUSH_MS = 5000;
 /** Bytes of a PUBREL. */
@@ -176,7 +178,7 @@ export class Session implements DecoderHandler {
   // Of the options.
   readonly cleanSession: boolean;
   readonly queueOffline: boolean;
-  private readonly _keepAliveMs: number;
+  readonly keepAliveMs: number;
   private readonly _maxInflight: number;
   private readonly _ackTimeoutMs: number;
   readonly drainTimeoutMs: number;
@@ -193,6 +195,11 @@ export class Session implements DecoderHandler {
   private _controlStart = 0;
   private _controlEnd = 0;
   receivedEnd = CONTROL_CAPACITY;
+  /**
+   * Up to here are those that this connection has not mentioned. Their session may be gone without our knowing: when
+   * the broker's answer that said so was lost, the next one says that there is a session.
+   */
+  private _staleEnd = CONTROL_CAPACITY;
   private _phase = IDLE;
   /** Bytes are being read: acknowledgements may follow. */
   private _isReceiving = false;
@@ -234,7 +241,7 @@ export class Session implements DecoderHandler {
     this.control = new Uint8Array(CONTROL_CAPACITY + 2 * options.receiveMaximum);
     this.cleanSession = options.cleanSession;
     this.queueOffline = options.queueOffline;
-    this._keepAliveMs = options.keepAliveSeconds * 1000;
+    this.keepAliveMs = options.keepAliveSeconds * 1000;
     this._maxInflight = options.maxInflight;
     this._ackTimeoutMs = options.ackTimeoutMs;
     this.drainTimeoutMs = options.drainTimeoutMs;
@@ -473,7 +480,7 @@ export class Session implements DecoderHandler {
       this._controlStart += count;
       if (this._pingEnd > 0 && this._controlStart >= this._pingEnd) {
         this._pingEnd = 0;
-        this._pingDeadlineMs = nowMs + this._keepAliveMs;
+        this._pingDeadlineMs = nowMs + this.keepAliveMs;
       }
       if (this._controlStart === this._controlEnd) {
         this._controlStart = this._controlEnd = 0;
@@ -498,10 +505,11 @@ export class Session implements DecoderHandler {
   /** Time has passed. Does what is due, and sets `deadlineMs`; there may be something to send then. */
   tick(nowMs: number): void {
     const lateMs = (nowMs - this.deadlineMs) | 0;
-    if (this._phase === IDLE || lateMs < 0) return;
+    // No deadline is so far ahead: one that seems to be has passed in half a turn of the clock or more.
+    if (this._phase === IDLE || (lateMs < 0 && lateMs >= -FARTHEST_MS)) return;
     this._nowMs = nowMs;
     // A device that slept has not heard what came meanwhile. One that is always late has heard it by the next time.
-    const isLate = lateMs > this._keepAliveMs >> KEEP_ALIVE_MARGIN;
+    const isLate = lateMs < 0 || lateMs > this.keepAliveMs >> KEEP_ALIVE_MARGIN;
     if (this.isPaused || (isLate && !this._wasLate)) this._waitAgain();
     this._wasLate = isLate;
     const phase = this._phase;
@@ -521,6 +529,7 @@ export class Session implements DecoderHandler {
     if (returnCode !== 0) return this.end(returnCode);
     // A broker without the session begins its packet ids anew: an id would no longer mean the message it meant.
     if (!sessionPresent) this.receivedEnd = CONTROL_CAPACITY;
+    this._staleEnd = this.receivedEnd;
     this.outbox.resume(sessionPresent, this.encoder);
     this._phase = UP;
     this._plan();
@@ -581,11 +590,18 @@ export class Session implements DecoderHandler {
     this.packetId = packetId;
     this._message = NEW;
     if ((flags & QOS_2) !== 0) {
-      if (this._receivedIndex(packetId) > 0) {
+      const index = this._receivedIndex(packetId);
+      if (index > 0) {
+        this._forget(index);
+        this.remember();
         this._message = REPEATED;
         return undefined;
       }
-      if (this.receivedEnd === this.control.length) return this._refuse(END_RECEIVE_MAXIMUM);
+      if (this.receivedEnd === this.control.length) {
+        // Those that the broker has not come back to before it sent something new are nothing to it any more.
+        if (this._staleEnd === CONTROL_CAPACITY) return this._refuse(END_RECEIVE_MAXIMUM);
+        this._forget(CONTROL_CAPACITY);
+      }
     }
     return topic;
   }
@@ -603,10 +619,8 @@ export class Session implements DecoderHandler {
 
   onAck(type: number, packetId: number): void {
     if (type === PUBREL) {
-      const control = this.control;
       const index = this._receivedIndex(packetId);
-      // The last one takes its place.
-      if (index > 0) control.copyWithin(index, (this.receivedEnd -= 2), this.receivedEnd + 2);
+      if (index > 0) this._forget(index);
       // Also for an id that is not known: the broker may have missed the first PUBCOMP.
       this._acknowledge(PUBCOMP, packetId);
     } else if (type === PUBREC) {
@@ -688,7 +702,7 @@ export class Session implements DecoderHandler {
     this._phase = LEAVING;
     this._endReason = reason;
     this.decoder.stop();
-    this._step(this._nowMs, FLUSH_MS);
+    this._step(this._nowMs, this.keepAliveMs < FLUSH_MS ? this.keepAliveMs : FLUSH_MS);
   }
 
   /** Queues DISCONNECT behind everything else. */
@@ -705,13 +719,13 @@ export class Session implements DecoderHandler {
     this._lastReceivedMs = nowMs;
     // The broker wants its next PINGREQ in time, whether its answer to the last one was read or not.
     if (this._pingEnd === 0) this._isPinging = false;
-    this._pingDeadlineMs = nowMs + this._keepAliveMs;
+    this._pingDeadlineMs = nowMs + this.keepAliveMs;
     this.outbox.waitAgain(nowMs);
   }
 
   private _keepAlive(): void {
     const nowMs = this._nowMs;
-    const keepAliveMs = this._keepAliveMs;
+    const keepAliveMs = this.keepAliveMs;
     if (this._isPinging && this._pingEnd > 0) {
       // PINGREQ cannot overtake a packet that is leaving. As long as that one goes on, the peer is there.
       const extendedMs = this._lastSentMs + keepAliveMs;
@@ -727,6 +741,8 @@ export class Session implements DecoderHandler {
       this._pingEnd = this._controlEnd;
     }
     if (this._isPinging && !isAfter(this._pingDeadlineMs, nowMs)) return this.end(END_PINGRESP_OVERDUE);
+    // What has come meanwhile was not read.
+    if (this.isHeld()) this.outbox.waitAgain(nowMs);
     if (this.outbox.longestWait(nowMs) >= this._ackTimeoutMs) return this.end(END_ACK_OVERDUE);
     this._plan();
   }
@@ -738,7 +754,7 @@ export class Session implements DecoderHandler {
    */
   private _pingDueMs(): number {
     const isQuiet = !this._isPinging && isAfter(this._lastSentMs, this._lastReceivedMs);
-    const keepAliveMs = this._keepAliveMs;
+    const keepAliveMs = this.keepAliveMs;
     return (isQuiet ? this._lastReceivedMs : this._lastSentMs) + keepAliveMs - (keepAliveMs >> KEEP_ALIVE_MARGIN);
   }
 
@@ -772,6 +788,13 @@ export class Session implements DecoderHandler {
     if (this._phase === IDLE) return;
     this.lost();
     this._handler.onEnd(reason);
+  }
+
+  /** Takes a received packet id away. */
+  private _forget(index: number): void {
+    this.control.copyWithin(index, index + 2, this.receivedEnd);
+    this.receivedEnd -= 2;
+    if (index < this._staleEnd) this._staleEnd -= 2;
   }
 
   /** Where in `control` a received packet id stands, or 0. */

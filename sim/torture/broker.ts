@@ -104,11 +104,6 @@ export class Broker {
     return this._sessions.every((session) => session === undefined || session.isQuiet);
   }
 
-  /** The client takes its session for one that was lost before. */
-  isMistaken(customer: Customer): boolean {
-    return this._sessions[customer.index]?.isMistaken === true;
-  }
-
   /** What keeps it from being quiet. */
   get unrest(): string {
     return this._sessions.map((session, i) => session === undefined ? "" :

@@ -8,7 +8,6 @@ import { createMqtt, MQTT_3_1_1 } from "../../src/face.js";
 import type { Client, MessageInfo, QoS } from "../../src/face.js";
 import type { Broker, Customer } from "./broker.js";
 import { DeviceHal } from "./hal.js";
-import { LEFT_OUT } from "./left-out.js";
 import type { Link } from "./link.js";
 import type { Ledger } from "./ledger.js";
 import { payloadOf, textOf, uidOf } from "./ledger.js";
@@ -87,11 +86,6 @@ export class Device implements Customer {
       monitor.isSettled && this.probe.isEmpty && monitor.session.isQuiet;
   }
 
-  /** It will never be quiet, as is known. */
-  get isLockedOut(): boolean {
-    return LEFT_OUT.lockedOutByStaleIds && this._broker.isMistaken(this) && this.probe.isReceivedFull;
-  }
-
   /** What keeps it from being quiet. */
   get unrest(): string {
     const { monitor } = this;
@@ -108,7 +102,6 @@ export class Device implements Customer {
     const { random } = this.world;
     if (this._isOff) return;
     this._isResting = false;
-    if (LEFT_OUT.connectWhileRefusing && this.probe.isRefusing) return this._planConnect();
     if (random.chance(this.plan.willing)) this._setWill();
     const wasConnected = this.client.connected;
     let answer: boolean;
@@ -259,7 +252,7 @@ export class Device implements Customer {
         link.will = this._will;
       };
       link.onSilent = () => {
-        monitor.silent(link, () => LEFT_OUT.halfOpenWhileRefusing && this.probe.isRefusing);
+        monitor.silent(link);
       };
     };
     hal.onUncaught = (error) => {

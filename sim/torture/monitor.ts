@@ -209,14 +209,10 @@ export class Monitor {
     this._moveTo(places);
   }
 
-  /**
-   * The connection fell silent: the client has to find that out.
-   *
-   * @param isLeftOut is asked when it should have
-   */
-  silent(link: Link, isLeftOut: () => boolean): void {
+  /** The connection fell silent: the client has to find that out. */
+  silent(link: Link): void {
     this._world.after(2 * this._limits.keepAliveMs + LATE_MS, () => {
-      if (this._isOver || this.session !== link || link.isClosing || isLeftOut()) return;
+      if (this._isOver || this.session !== link || link.isClosing) return;
       this._fail(`half-open: nothing came for ${2 * this._limits.keepAliveMs} ms, and the session is still up`);
     });
   }

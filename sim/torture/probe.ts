@@ -18,9 +18,7 @@ interface Inside {
       control: Uint8Array;
       _controlEnd: number;
       receivedEnd: number;
-      _phase: number;
     };
-    _isClosing: boolean;
     rx: Uint8Array;
     _rxEnd: number;
     _gathered: number;
@@ -29,8 +27,6 @@ interface Inside {
 
 /** Where the control buffer ends and the received packet ids begin, as in src/session.ts. */
 const CONTROL_CAPACITY = 64;
-/** The last bytes leave, as in src/session.ts. */
-const LEAVING = 6;
 
 export class Probe {
   private readonly _inside: Inside["connection"];
@@ -60,17 +56,6 @@ export class Probe {
     }
     if (rxEnd > rx.length || gathered > rx.length) return "memory: beyond the receive buffer";
     return this._size() === this._bytes ? "" : "memory: a buffer has another size than at construction";
-  }
-
-  /** It ends a session by itself, and waits for its last acknowledgements to leave. */
-  get isRefusing(): boolean {
-    return this._inside.session._phase === LEAVING && !this._inside._isClosing;
-  }
-
-  /** It remembers as many received QoS 2 ids as it can. */
-  get isReceivedFull(): boolean {
-    const { control, receivedEnd: end } = this._inside.session;
-    return end === control.length;
   }
 
   /** Nothing is queued, and nothing takes room. */

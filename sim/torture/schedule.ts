@@ -98,7 +98,6 @@ class Schedule {
   private _settle(): boolean {
     const world = this._world;
     if (world.run(world.nowMs + QUIET_MS, () => this._isQuiet())) return !this._isBroken();
-    if (this._devices.some((device) => device.isLockedOut)) return false;
     const unrest = [...this._devices.map((device) => device.unrest), this._broker.unrest].join("; ");
     const first = this._devices.findIndex((device) => !device.isQuiet);
     world.fail(first, `stuck: not quiet ${QUIET_MS / 1000} s after everything was healed: ${unrest}`);

@@ -281,17 +281,52 @@ describe("While reading is paused", () => {
     device.events.length = 0;
   });
 
-  test("a lost connection ends the session at once, and with it what was taken from the socket", () => {
-    const device = new Device().up();
-    device.during.message = () => device.client.pause();
-    device.send(...numbered(1, 3));
-    expect(device.socket.unread).toBe(0);
+  test("a lost connection ends the session when all that was announced is read; nothing can be answered", () => {
+    const device = new Device({ cleansession: 0 }).up();
+    device.client.publish("t", "x", 1);
+    device.hal.settle();
+    device.client.pause();
+    device.send(message("t", "x", { qos: 1, id: 1 }), ack("PUBACK", 1));
     device.socket.reset();
-    expect(device.take()).toEqual([...lines(1, 1), "offline -10"]);
-    expect(device.client.resume()).toBe(false);
     device.hal.advance(200000);
     expect(device.take()).toEqual([]);
-    expect(device.hal.nextTimerMs).toBeUndefined();
+    device.client.resume();
+    expect(device.take()).toEqual(["message t=x", "puback", "offline -10"]);
+    expect(device.client.resume()).toBe(false);
+    device.up(true);
+    device.send(message("t", "x", { qos: 1, id: 1, dup: true }));
+    expect(device.take()).toEqual(["message t=x"]);
+    expect(device.sent()).toEqual(["PUBACK #1"]);
+  });
+
+  test("a lost connection ends the session when all that was taken from the socket is read", () => {
+    for (const action of ["resume", "resume and pause", "abort", "close"]) {
+      const device = new Device().up();
+      device.during.message = (_, _topic, data) => {
+        if (data === "1") device.client.pause();
+      };
+      device.send(...numbered(1, 3));
+      expect(device.socket.unread).toBe(0);
+      device.socket.reset();
+      device.hal.advance(200000);
+      expect(device.take()).toEqual(lines(1, 1));
+      if (action === "resume and pause") device.during.message = () => device.client.pause();
+      if (action === "abort") device.client.abort();
+      else if (action === "close") device.client.close();
+      else device.client.resume();
+      if (action === "resume and pause") {
+        expect(device.take()).toEqual(lines(2, 2));
+        device.client.resume();
+        // The last one: nothing is left to be paused.
+        expect(device.take()).toEqual([...lines(3, 3), "offline -10"]);
+      } else if (action === "resume") {
+        expect(device.take()).toEqual([...lines(2, 3), "offline -10"]);
+      } else {
+        device.hal.advance(10000);
+        expect(device.take()).toEqual(["offline 0"]);
+      }
+      expect(device.hal.nextTimerMs).toBeUndefined();
+    }
   });
 
   test("a connection that the broker closes is read to its end behind resume", () => {
