@@ -71,8 +71,8 @@ export const WHOLE = -1;
 /** or its beginning, without the rest. */
 export const CUT = -2;
 
-/** No outcome is to be told: no reason is so high. */
-const NO_OUTCOME = 256;
+/** Is added to a reason that is to be told, so that none is 0. */
+const OUTCOME = 256;
 
 /** Where a connection goes. */
 interface Target {
@@ -122,8 +122,8 @@ export class Connection implements SessionHandler, SocketHandler {
   /** The application has given it up. */
   private _isClosing = false;
 
-  /** The outcome to tell, which says by its range whether of a session or of an attempt. */
-  private _reason = NO_OUTCOME;
+  /** The outcome to tell, or 0: OUTCOME and its reason, which says by its range whether of a session or an attempt. */
+  private _outcome = 0;
   private _detail: unknown = undefined;
 
   /** A pause before a try is under way. */
@@ -171,7 +171,7 @@ export class Connection implements SessionHandler, SocketHandler {
   /** True while there is neither a session nor an attempt, and nothing to be told. */
   isIdle(): boolean {
     const isOver = this._socket === undefined && this._nextTarget === undefined && !this._isPausing;
-    return isOver && this._reason === NO_OUTCOME;
+    return isOver && !this._outcome;
   }
 
   /**
@@ -180,7 +180,7 @@ export class Connection implements SessionHandler, SocketHandler {
    */
   connect(host: string, port: number, secure: object | undefined, autoReconnect: boolean): boolean {
     const target: Target = { host, port, secure, autoReconnect, retryMs: 0 };
-    if (this._reason !== NO_OUTCOME || this._isClosing || this._isAccepted) {
+    if (this._outcome || this._isClosing || this._isAccepted) {
       this._nextTarget = target;
       this._isPausing = false;
       return true;
@@ -419,7 +419,7 @@ export class Connection implements SessionHandler, SocketHandler {
         this._nowMs = this._hal.now();
         if (!session.isQuiet()) this._flush();
       }
-      if (this._reason !== NO_OUTCOME || this._nextTarget) {
+      if (this._outcome || this._nextTarget) {
         this._settle();
         this._readClock();
       }
@@ -527,7 +527,7 @@ export class Connection implements SessionHandler, SocketHandler {
     this._isClosing = false;
     this._isAccepted = false;
     if (isAccepted || !isClosing) {
-      this._reason = isClosing ? END_BY_APPLICATION : reason;
+      this._outcome = OUTCOME + (isClosing ? END_BY_APPLICATION : reason);
       this._detail = detail;
     }
     const target = this._target;
@@ -579,10 +579,10 @@ export class Connection implements SessionHandler, SocketHandler {
 
   /** Tells the outcome there is. */
   private _tell(): void {
-    const reason = this._reason;
-    if (reason === NO_OUTCOME) return;
+    if (!this._outcome) return;
     this.onDone();
-    this._reason = NO_OUTCOME;
+    const reason = this._outcome - OUTCOME;
+    this._outcome = 0;
     if (reason === END_BY_APPLICATION || reason <= END_BY_PEER) this.handler.onOffline(reason);
     else this.handler.onConnectFail(reason, this._detail);
   }
@@ -594,7 +594,7 @@ export class Connection implements SessionHandler, SocketHandler {
     const session = this.session;
     const isDraining = this._isDraining;
     let dueMs = this._nowMs;
-    if (!isNow && session.outbox.doneType < 0 && this._reason === NO_OUTCOME && !(this._nextTarget && !this._socket)) {
+    if (!isNow && session.outbox.doneType < 0 && !this._outcome && !(this._nextTarget && !this._socket)) {
       if (this._room >= 0) dueMs = session.deadlineMs;
       else if (this._socket || this._isPausing) dueMs = this._deadlineMs;
       else if (isDraining) dueMs = this._drainedMs;

@@ -123,8 +123,6 @@ export interface PayloadStream {
 const CONNECT_STEP_MS = 5000;
 /** Timers are late by less than this part of the keep alive time, as a shift: a sixteenth. */
 const KEEP_ALIVE_MARGIN = 4;
-/** The longest time that an option can ask for. */
-const FARTHEST_MS = 1073741824;
 /** How long the last packets may take to leave once nothing is waited for any more. */
 const FLUSH_MS = 5000;
 /** Bytes of a PUBREL. */
@@ -505,8 +503,9 @@ export class Session implements DecoderHandler {
   /** Time has passed. Does what is due, and sets `deadlineMs`; there may be something to send then. */
   tick(nowMs: number): void {
     const lateMs = (nowMs - this.deadlineMs) | 0;
-    // No deadline is so far ahead: one that seems to be has passed in half a turn of the clock or more.
-    if (this._phase === IDLE || (lateMs < 0 && lateMs >= -FARTHEST_MS)) return;
+    // From -2^30 to -1: not due yet. None is further ahead: one that seems to be has passed half a turn of the clock
+    // ago.
+    if (this._phase === IDLE || lateMs >>> 30 === 3) return;
     this._nowMs = nowMs;
     // A device that slept has not heard what came meanwhile. One that is always late has heard it by the next time.
     const isLate = lateMs < 0 || lateMs > this.keepAliveMs >> KEEP_ALIVE_MARGIN;

@@ -205,7 +205,7 @@ class Bench implements ConnectionHandler {
     check((granted !== undefined) === (type === SUBACK), `return codes of ${type}`);
     if (this.listensAlways) {
       // What had no outcome when the session ended was dropped; it is not told of yet.
-      if (this.connection["_reason"] !== 256) this.drop();
+      if (this.connection["_outcome"] > 0) this.drop();
       this.next = this.behind(type);
       check(this.next.length > 0, `an outcome of ${type}`);
     }
@@ -372,7 +372,7 @@ class Bench implements ConnectionHandler {
 
   private abort(): void {
     // The session may have ended already, which is then to be told.
-    const isEnding = this.isAccepted && this.connection["_reason"] === 256;
+    const isEnding = this.isAccepted && this.connection["_outcome"] === 0;
     if (!this.call(() => this.connection.abort())) return;
     if (isEnding) this.hasEnded = true;
     this.isAttempting = false;
