@@ -295,7 +295,7 @@ export class Client {
   drain(callback: DrainCallback, timeoutMs?: number | null): boolean {
     const drained = asCallback("callback", callback);
     if (!drained) throw wrong("callback", "a function", callback);
-    const limitMs = asInteger("timeoutMs", timeoutMs, this.connection.session.drainTimeoutMs, 0, MAX_MS);
+    const limitMs = asInteger("timeoutMs", timeoutMs, this.connection.session.drainMs, 0, MAX_MS);
     if (!this.connection.drain(limitMs)) return false;
     this._callbacks.drained = drained;
     return true;

@@ -383,9 +383,9 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   private _hand(bytes: Uint8Array, start: number, end: number): void {
-    const session = this.session;
-    const total = this._wanted;
-    this.handler.onMessage(this._topic, bytes, start, end, session.flags, session.packetId, this._offset, total);
+    const flags = this.session.receivedFlags;
+    const packetId = this.session.receivedId;
+    this.handler.onMessage(this._topic, bytes, start, end, flags, packetId, this._offset, this._wanted);
   }
 
   private _onTimer(): void {

@@ -175,11 +175,11 @@ export class Session implements DecoderHandler {
   readonly encoder: PacketEncoder;
   // Of the options.
   readonly cleanSession: boolean;
-  readonly queueOffline: boolean;
+  readonly queuesOffline: boolean;
   readonly keepAliveMs: number;
   private readonly _maxInflight: number;
   private readonly _ackTimeoutMs: number;
-  readonly drainTimeoutMs: number;
+  readonly drainMs: number;
   /** CONNECT for the next connection. */
   private _connect: Uint8Array;
   /** Bytes of CONNECT that are still to be sent: as long as there are, it is `out`. */
@@ -219,8 +219,8 @@ export class Session implements DecoderHandler {
   /** A topic name that was found valid: those of one sender are often the same. */
   private _topic = "/";
   // Of the message that is being received: DUP, QoS and RETAIN as in its first byte, its packet id,
-  flags = 0;
-  packetId = 0;
+  receivedFlags = 0;
+  receivedId = 0;
   /** and what the session knows of it. */
   private _message = NEW;
 
@@ -238,11 +238,11 @@ export class Session implements DecoderHandler {
     this.outbox = new Outbox(options.txCapacity, options.maxOperations);
     this.control = new Uint8Array(CONTROL_CAPACITY + 2 * options.receiveMaximum);
     this.cleanSession = options.cleanSession;
-    this.queueOffline = options.queueOffline;
+    this.queuesOffline = options.queueOffline;
     this.keepAliveMs = options.keepAliveSeconds * 1000;
     this._maxInflight = options.maxInflight;
     this._ackTimeoutMs = options.ackTimeoutMs;
-    this.drainTimeoutMs = options.drainTimeoutMs;
+    this.drainMs = options.drainTimeoutMs;
     this._connect = this.out = new Uint8Array(0);
   }
 
@@ -264,7 +264,7 @@ export class Session implements DecoderHandler {
 
   /** True when messages are accepted. */
   accepts(): boolean {
-    return this._phase === UP || (this.queueOffline && this._phase < UP);
+    return this._phase === UP || (this.queuesOffline && this._phase < UP);
   }
 
   /** The network connection is up: CONNECT is to be sent. */
@@ -287,7 +287,7 @@ export class Session implements DecoderHandler {
     if (this._phase === IDLE || this._phase >= DRAINING) return false;
     if (this._phase === UP) {
       this._phase = DRAINING;
-      this._drainedMs = nowMs + this.drainTimeoutMs;
+      this._drainedMs = nowMs + this.drainMs;
       this._nowMs = nowMs;
       this._notLater(this._drainedMs);
     } else {
@@ -303,7 +303,7 @@ export class Session implements DecoderHandler {
     this._connectLeft = 0;
     this.forgetAcknowledgements();
     this.decoder.stop();
-    this.outbox.disconnect(!this.cleanSession, this.queueOffline);
+    this.outbox.disconnect(!this.cleanSession, this.queuesOffline);
     if (this.cleanSession) this.receivedEnd = CONTROL_CAPACITY;
   }
 
@@ -428,10 +428,10 @@ export class Session implements DecoderHandler {
    * delivered again, whatever happens [MQTT-4.3.3-2]. Not needed when all of it is there.
    */
   remember(): void {
-    if (this._message !== NEW || (this.flags & QOS_2) === 0) return;
+    if (this._message !== NEW || (this.receivedFlags & QOS_2) === 0) return;
     this._message = REMEMBERED;
-    this.control[this.receivedEnd++] = this.packetId >> 8;
-    this.control[this.receivedEnd++] = this.packetId & 255;
+    this.control[this.receivedEnd++] = this.receivedId >> 8;
+    this.control[this.receivedEnd++] = this.receivedId & 255;
   }
 
   /**
@@ -585,8 +585,8 @@ export class Session implements DecoderHandler {
         this._topic = topic;
       }
     }
-    this.flags = flags;
-    this.packetId = packetId;
+    this.receivedFlags = flags;
+    this.receivedId = packetId;
     this._message = NEW;
     if ((flags & QOS_2) !== 0) {
       const index = this._receivedIndex(packetId);
@@ -612,8 +612,8 @@ export class Session implements DecoderHandler {
       if (owed === 0) this.remember();
       this._handler.onPayload(bytes, start, end, owed);
     }
-    const packetId = this.packetId;
-    if (owed === 0 && packetId !== 0) this._acknowledge((this.flags & QOS_1) !== 0 ? PUBACK : PUBREC, packetId);
+    const packetId = this.receivedId;
+    if (owed === 0 && packetId !== 0) this._acknowledge((this.receivedFlags & QOS_1) !== 0 ? PUBACK : PUBREC, packetId);
   }
 
   onAck(type: number, packetId: number): void {

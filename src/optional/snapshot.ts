@@ -80,6 +80,13 @@ const VERSION = 1;
 const ENTRY_HEADER = 11;
 /** As far as integers are exact. */
 const MAX_SLEPT_MS = 9007199254740991;
+/** CRC-32 of each half of a byte, as signed numbers: on XS others are no integers. */
+const CRC_32 = [
+  0, 498536548, 997073096, 651767980, 1994146192, 1802195444, 1303535960, 1342533948,
+  -306674912, -267414716, -690576408, -882789492, -1687895376, -2032938284, -1609899400, -1111625188,
+];
+// On XS: what a preloaded module does not freeze is given RAM there.
+Object.freeze(CRC_32, true);
 /** "MQS" and the version. */
 const MAGIC = 0x4d515300 | VERSION;
 
@@ -127,7 +134,8 @@ class Snapshot {
       at = put(into, at, 2, outbox.table[entry] >> ID_SHIFT);
       at = put(into, at, 4, length);
       at = put(into, at, 4, (state & EXPIRES) !== 0 ? outbox.table[entry + SENT_AT_MS] - nowMs : 0);
-      for (let j = 0; j < length; j++) into[at++] = outbox.arena[offset + j];
+      into.set(outbox.arena.subarray(offset, offset + length), at);
+      at += length;
     }
     put(into, countAt, 4, count);
     put(into, 0, 4, MAGIC);
@@ -174,7 +182,7 @@ class Snapshot {
       bytes += length;
       if (!isForReal) continue;
       const tail = outbox.tail;
-      for (let j = 0; j < length; j++) outbox.arena[tail + j] = from[body + j];
+      outbox.arena.set(from.subarray(body, at), tail);
       outbox.add(tail + length, state, packetId);
       // However long ago it was: on a clock of 32 bits a time too far back would be ahead.
       const leftMs = (take(from, body - 4, 4) | 0) - sleptMs;
@@ -199,7 +207,7 @@ class Snapshot {
     const state = outbox.table[outbox.entry(index)];
     if ((state & (DONE | STREAMED)) !== 0) return false;
     if ((state & ACK) !== 0) return isPublish(state & ACK);
-    return session.queueOffline && !(index === outbox.passed && outbox.partial > 0);
+    return session.queuesOffline && !(index === outbox.passed && outbox.partial > 0);
   }
 }
 
@@ -265,9 +273,10 @@ function take(bytes: Uint8Array, offset: number, size: number): number {
 function crc32(bytes: Uint8Array, end: number): number {
   let crc = -1;
   for (let at = 0; at < end; at++) {
-    if (at >= 8 && at < HEADER) continue;
+    if (at === 8) at = HEADER;
     crc ^= bytes[at];
-    for (let bit = 0; bit < 8; bit++) crc = (crc >>> 1) ^ (0xedb88320 & -(crc & 1));
+    crc = CRC_32[crc & 15] ^ (crc >>> 4);
+    crc = CRC_32[crc & 15] ^ (crc >>> 4);
   }
   return ~crc >>> 0;
 }
