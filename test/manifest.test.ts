@@ -11,7 +11,7 @@ import type { Node } from "acorn";
 import ts from "typescript";
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
-const EXAMPLES = ["nodemcu", "sensor", "secure"];
+const EXAMPLES = ["nodemcu", "sensor", "secure", "sleep", "update", "release"];
 const PLATFORMS = ["esp", "esp32", "lin"];
 /** What an application imports. */
 const ENTRIES = ["mcu-mqtt", "mcu-mqtt/client", "mcu-mqtt/hal/ecma419"];
@@ -25,6 +25,7 @@ const FLASH = "$(MODDABLE)/modules/files/flash/manifest.json";
 const STORAGE = "$(MODDABLE)/modules/io/storage/manifest.json";
 /** Modules of the SDK that are used here, and the manifest of the SDK that brings each. */
 const SDK: Record<string, string> = {
+  "crypt": "$(MODDABLE)/modules/crypt/digest/manifest.json",
   "embedded:io/socket/tcp": IO,
   "embedded:io/socket/tcp/tls": TLS,
   "embedded:storage/key-value": STORAGE,
@@ -85,7 +86,8 @@ class Firmware {
       for (const source of [sources].flat()) {
         const name = target.replace(/\*$/, source.split("/").at(-1)!);
         if (this.modules.has(name)) throw new Error(`${name} is listed twice`);
-        this.modules.set(name, resolve(folder, `${source}.ts`));
+        const path = resolve(folder, source);
+        this.modules.set(name, existsSync(`${path}.js`) ? `${path}.js` : `${path}.ts`);
       }
     }
     this.preload.push(...[part.preload ?? []].flat());
@@ -94,6 +96,8 @@ class Firmware {
 
   /** The modules that `name` imports: names of this list, or of modules of the SDK. */
   imports(name: string): string[] {
+    // In the language of XS: functions in C.
+    if (this.modules.get(name)!.endsWith(".js")) return [];
     return specifiers(parsed(this.modules.get(name)!)).map((specifier) => {
       if (specifier.startsWith(".")) return posix.join(posix.dirname(name), specifier.replace(/\.js$/, ""));
       return specifier.startsWith("#") ? `${name.split("/")[0]}/${specifier}` : specifier;
@@ -392,7 +396,10 @@ describe("the manifests of the examples", () => {
   });
 
   describe.each(EXAMPLES)("%s", (example) => {
-    it.each(PLATFORMS)("finds every module on %s, and runs the example", (platform) => {
+    // The SDK has no store that is right elsewhere.
+    const platforms = PLATFORMS.filter((platform) => example !== "sleep" || platform !== "lin");
+
+    it.each(platforms)("finds every module on %s, and runs the example", (platform) => {
       const firmware = new Firmware([`examples/${example}/manifest.json`], platform);
       expect(firmware.main).toBe(`examples/${example}`);
       expect(firmware.modules.get(firmware.main)).toBe(join(ROOT, "examples", `${example}.ts`));

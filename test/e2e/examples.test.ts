@@ -1,7 +1,11 @@
 /** The examples, as they are, against brokers: only where they connect to is another place, and time passes faster. */
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import { tmr } from "../../examples/device-node.js";
 import { createNodeHal } from "../../hal/node.js";
+import { openStore } from "../../hal/node-store.js";
 import type { Hal } from "../../hal/socket.js";
 import { AedesBroker } from "../support/aedes.js";
 import type { Broker } from "../support/broker.js";
@@ -12,6 +16,7 @@ import { needs } from "../support/needs.js";
 import { Relay } from "../support/relay.js";
 import { Signal } from "../support/signal.js";
 import { Device, removeDevices } from "./device.js";
+import { OF_SNAPSHOT, testLongExamples } from "./long-examples.js";
 
 jest.setTimeout(30000);
 
@@ -21,26 +26,39 @@ type Timer = ReturnType<typeof tmr.create>;
 class Run {
   /** What it prints. */
   readonly lines: string[] = [];
+  /** Each loses a connection that is there. */
+  readonly open = new Set<() => void>();
+  readonly clientTimers: ReturnType<Hal["createTimer"]>[] = [];
+  isOver = false;
   readonly #timers: Timer[] = [];
-  #isOver = false;
 
   print(...values: unknown[]): void {
     this.lines.push(values.join("\t"));
     signal.notify();
   }
 
+  /** It sleeps deeply, so many microseconds. */
+  asleepUs: number | undefined;
+
   /** Of its timers: seconds become hundredths. */
   createTimer(): Timer {
     const timer = tmr.create();
     const alarm = timer.alarm.bind(timer);
-    timer.alarm = (ms, mode, callback) => !this.#isOver && alarm(ms / 100, mode, callback);
+    timer.alarm = (ms, mode, callback) => !this.isOver && alarm(ms / 100, mode, callback);
     this.#timers.push(timer);
     return timer;
   }
 
-  /** No timer fires any more. */
+  sleep(us: number): void {
+    this.asleepUs = us;
+    signal.notify();
+  }
+
+  /** No timer fires any more, and connections are lost, since a program that has paused would never read on. */
   end(): void {
-    this.#isOver = true;
+    this.isOver = true;
+    for (const lose of this.open) lose();
+    for (const timer of this.clientTimers) timer.clear();
     for (const timer of this.#timers) timer.unregister();
   }
 }
@@ -48,20 +66,46 @@ class Run {
 let current: Run;
 const signal = new Signal();
 
-/** Runs an example to its last line, with its connections to the given port. */
-async function run(name: string, port: number): Promise<void> {
+/**
+ * Runs an example to its last line, with its connections to the given port.
+ *
+ * @param store path of the file that its store is in
+ */
+async function run(name: string, port: number, store = ""): Promise<void> {
   const hal = createNodeHal();
   const open: Hal["open"] = (_host, _port, secure, handler) => {
     const tls = secure && { ...secure, servername: "broker.test", ca: certificates().ca.cert };
-    return hal.open(HOST, port, tls, handler);
+    const socket = hal.open(HOST, port, tls, handler)!;
+    const lose = (): void => {
+      socket.close();
+      handler.onError("closed");
+    };
+    own.open.add(lose);
+    return {
+      read: (...range) => socket.read(...range),
+      write: (...range) => socket.write(...range),
+      close: () => {
+        own.open.delete(lose);
+        socket.close();
+      },
+    };
   };
-  jest.resetModules();
-  jest.unstable_mockModule("mcu-mqtt/hal", () => ({ default: { ...hal, open } }));
   const own = current;
+  jest.resetModules();
+  const createTimer: Hal["createTimer"] = (onTimer) => {
+    const timer = hal.createTimer(() => {
+      if (!own.isOver) onTimer();
+    });
+    own.clientTimers.push(timer);
+    return timer;
+  };
+  jest.unstable_mockModule("mcu-mqtt/hal", () => ({ default: { ...hal, open, createTimer } }));
   jest.unstable_mockModule("#device", () => ({
     print: (...values: unknown[]) => own.print(...values),
     tmr: { ...tmr, create: () => own.createTimer() },
   }));
+  jest.unstable_mockModule("#sleep", () => ({ node: { dsleep: (us: number) => own.sleep(us) } }));
+  jest.unstable_mockModule("mcu-mqtt/store", () => ({ openStore: () => openStore(store) }));
   await import(`../../examples/${name}.ts`);
 }
 
@@ -155,6 +199,28 @@ function testExamples(start: () => Promise<Broker>): void {
     await late.receive(1);
     expect(late.messages[0]).toMatchObject({ data: "offline", retain: true });
     expect(current.lines).toEqual(["connected", "/door/lock: open", "offline"]);
+  });
+
+  testLongExamples({
+    broker: () => broker,
+    run: async (name, port) => {
+      await run(name, port);
+      return { lines: current.lines, printed };
+    },
+    newMemory: () => join(mkdtempSync(join(tmpdir(), "mcu-mqtt-store-")), "session"),
+    wakeUp: async (port, path) => {
+      const own = (current = new Run());
+      await run("sleep", port, path);
+      await signal.until(() => own.asleepUs !== undefined, () => "deep sleep");
+      expect(own.asleepUs).toBe(60000000);
+      own.end();
+      return own.lines;
+    },
+    damage: (path) => {
+      const bytes = readFileSync(path);
+      bytes[OF_SNAPSHOT] ^= 1;
+      writeFileSync(path, bytes);
+    },
   });
 }
 

@@ -88,6 +88,8 @@ export class Board {
   readonly #port: number;
   readonly #machine: XsMachine;
   readonly #sockets = new Map<number, Socket>();
+  /** Bytes that the program knows of and has not read. */
+  readonly #announced = new Map<number, number>();
   readonly #timers = new Map<number, NodeJS.Timeout>();
   readonly #signal = new Signal();
   /** What the machine is to do. Each decides when its turn has come, since what was to be told may no longer hold. */
@@ -257,13 +259,18 @@ export class Board {
     socket.on("readable", () => {
       // Nothing there: the peer has closed, and "end" waits to be asked for.
       if (socket.readableLength === 0) socket.read(0);
-      this.#post(() => {
-        const count = this.#sockets.has(id) ? socket.readableLength : 0;
-        return count > 0 ? this.#tell(Event.READABLE, id, count) : undefined;
-      });
+      this.#tellReadable(id);
     });
     socket.on("error", () => {}); // "close" follows
     socket.on("close", () => this.#post(() => (this.#sockets.has(id) ? this.#tell(Event.ERROR, id) : undefined)));
+  }
+
+  #tellReadable(id: number): void {
+    this.#post(() => {
+      const count = this.#sockets.get(id)?.readableLength ?? 0;
+      this.#announced.set(id, count);
+      return count > 0 ? this.#tell(Event.READABLE, id, count) : undefined;
+    });
   }
 
   #tellRoom(id: number): void {
@@ -277,7 +284,11 @@ export class Board {
   #read(id: number, count: number): Uint8Array {
     const socket = this.#sockets.get(id);
     const bytes = (socket?.read(count) ?? NO_BYTES) as Uint8Array;
+    const left = (this.#announced.get(id) ?? 0) - count;
+    this.#announced.set(id, left);
     if (socket?.readableLength === 0) socket.read(0);
+    // Node says nothing of what comes while there is something to be read; lwip does.
+    else if (left <= 0) this.#tellReadable(id);
     return bytes;
   }
 

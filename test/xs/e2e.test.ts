@@ -6,13 +6,14 @@ import { afterAll, afterEach, beforeAll, expect, it, jest } from "@jest/globals"
 import type { QoS } from "mcu-mqtt";
 import { Device, removeDevices } from "../e2e/device.js";
 import type { Message, Outgoing } from "../e2e/device.js";
+import { OF_SNAPSHOT, testLongExamples } from "../e2e/long-examples.js";
 import { AedesBroker } from "../support/aedes.js";
 import type { Broker } from "../support/broker.js";
 import { HOST } from "../support/broker.js";
 import { Mosquitto } from "../support/mosquitto.js";
 import { XS_ENGINE, needs } from "../support/needs.js";
 import { Relay } from "../support/relay.js";
-import { BROKER_NAME, Board } from "./board.js";
+import { BROKER_NAME, Board, newFlash } from "./board.js";
 
 jest.setTimeout(60000);
 
@@ -122,6 +123,27 @@ function testBoards(start: () => Promise<Broker>, wrongLogin: number): void {
     const acknowledged = Math.min(board!.count("acknowledged"), 50);
     await watcher.until(() => distinct().length >= acknowledged, `${acknowledged} readings`);
     expect(lines.filter((line) => line.startsWith("failed"))).toEqual([]);
+  });
+
+  testLongExamples({
+    broker: () => broker,
+    run: async (name, port, flash) => {
+      await run(`examples/${name}.ts`, port, {}, flash);
+      return { lines: board!.lines, printed: (line) => board!.printed(line) };
+    },
+    newMemory: newFlash,
+    wakeUp: async (port, flash) => {
+      await run("examples/sleep.ts", port, {}, flash);
+      await board!.until(() => board!.asleepMs !== undefined, () => "deep sleep");
+      expect(board!.asleepMs).toBe(60000);
+      const { lines } = board!;
+      board!.dispose();
+      return lines;
+    },
+    // Flash that has aged, in whichever slot the snapshot is.
+    damage: (flash) => {
+      for (let at = 16 + OF_SNAPSHOT; at < flash.length; at += 8192) flash[at] ^= 1;
+    },
   });
 
   /** Messages that programs/echo.ts sends, and that it gets and sends back, as they come to the broker. */
