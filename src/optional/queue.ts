@@ -150,9 +150,10 @@ class QueueLink extends Link {
  *
  * Costs, in memory: a timer; in time: a look at each waiting message when the queue is full or an age is reached.
  *
- * @throws TypeError or RangeError that names the option
+ * @throws TypeError or RangeError that names the argument or the option
  */
 export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy): C & Expiring {
+  if (typeof policy !== "object" || (policy as unknown) === null) throw wrong("policy", "an object", policy);
   const dropPolicy: unknown = policy.dropPolicy;
   if (dropPolicy !== undefined && dropPolicy !== "refuse" && dropPolicy !== "drop-oldest") {
     throw wrong("dropPolicy", '"refuse" or "drop-oldest"', dropPolicy);

@@ -58,6 +58,9 @@ describe("Options of withQueuePolicy", () => {
     for (const maxAgeMs of [0, -1, 1.5, 2 ** 30 + 1, "1", NaN]) {
       expect(() => withQueuePolicy(client, { maxAgeMs } as never)).toThrow(/^maxAgeMs must be /);
     }
+    for (const policy of [undefined, null, 5, "drop-oldest", () => undefined]) {
+      expect(() => withQueuePolicy(client, policy as never)).toThrow(/^policy must be an object, not /);
+    }
     expect(client.publish).toBe(publish);
     expect("expire" in client).toBe(false);
   });
