@@ -14,6 +14,7 @@ import type { Client, Data, Flag } from "../client.js";
 import { headerLength } from "../encoder.js";
 import type { Outbox } from "../outbox.js";
 import { DONE, ENTRY, EXPIRES, ID_SHIFT, LENGTH, SENT, SENT_AT_MS, STREAMED } from "../outbox.js";
+import { MAX_FIELD_LENGTH } from "../wire.js";
 import { Link } from "./link.js";
 
 const MAX_MS = 1073741824;
@@ -189,21 +190,27 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
   return client as C & Expiring;
 }
 
-/** Bytes of a PUBLISH. */
+/** Bytes of a PUBLISH; Infinity when there can be none. */
 function packetLength(topic: string | number, payload: Data, qos: QoS | null | undefined): number {
-  const length = 2 + byteLength(topic) + (qos === 1 || qos === 2 ? 2 : 0) + byteLength(payload);
+  const topicLength = byteLength(topic);
+  if (topicLength > MAX_FIELD_LENGTH) return Infinity;
+  const length = 2 + topicLength + (qos === 1 || qos === 2 ? 2 : 0) + byteLength(payload);
   return headerLength(length) + length;
 }
 
-/** Bytes of what an application gives as data; of text in UTF-8. */
+/** Bytes of what an application gives as data; of text in UTF-8, or Infinity when it has a lone surrogate. */
 function byteLength(data: Data): number {
   if (data instanceof Uint8Array || data instanceof ArrayBuffer) return data.byteLength;
   const string = String(data);
   let length = 0;
+  let isBehindHigh = false;
   for (let i = 0; i < string.length; i++) {
     // XS on a board counts characters, other engines the halves of a surrogate pair.
     const code = string.charCodeAt(i);
-    length += code < 0x80 ? 1 : code < 0x800 || (code & 0xfffff800) === 0xd800 ? 2 : code < 0x10000 ? 3 : 4;
+    const isSurrogate = (code & 0xfffff800) === 0xd800;
+    if (isSurrogate ? isBehindHigh !== code >= 0xdc00 : isBehindHigh) return Infinity;
+    isBehindHigh = isSurrogate && !isBehindHigh;
+    length += code < 0x80 ? 1 : code < 0x800 || isSurrogate ? 2 : code < 0x10000 ? 3 : 4;
   }
-  return length;
+  return isBehindHigh ? Infinity : length;
 }

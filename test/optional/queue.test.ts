@@ -174,6 +174,17 @@ describe("drop-oldest", () => {
     device.events.length = 0;
   });
 
+  test("drops nothing for text that can never be sent", () => {
+    const topics = ["x".repeat(65536), "ü".repeat(32768), "t\ud800", "\udc00", "\udc00\ud800"];
+    const payloads = ["\ud800", "\udc00", "\ud800x", "\ud800\ud800\udc00", "\ud83d\ude00\ude00"];
+    const device = new PolicyDevice(DROP, offline({ maxOperations: 1, txCapacity: 200000 }));
+    expect(device.publish("a")).toEqual(["a"]);
+    for (const topic of topics) expect(device.client.publish(topic, "x")).toBe(false);
+    for (const payload of payloads) expect(device.client.publish("t", payload)).toBe(false);
+    expect(device.payloads()).toEqual(["a"]);
+    device.events.length = 0;
+  });
+
   test("answers false without a session, without queueOffline", () => {
     const device = new PolicyDevice(DROP);
     expect(device.publish("x")).toEqual([]);
