@@ -76,16 +76,18 @@ class QueueLink extends Link {
   }
 
   /**
-   * Drops messages at QoS 0 that wait, the oldest first, until there is room for one of `length` bytes. False, and
-   * nothing is dropped, when that is not enough or nobody could be told.
+   * Makes room for a message of `length` bytes: removes what is too old, of which the timer need not know when it comes
+   * from a snapshot; then, if `mayDrop`, drops messages at QoS 0 that wait, the oldest first. False, and nothing is
+   * dropped, when that is not enough or nobody could be told.
    */
-  makeRoom(length: number): boolean {
+  makeRoom(length: number, mayDrop: boolean): boolean {
     const outbox = this._outbox;
+    this._expire();
     let places = outbox.table.length / ENTRY - outbox.atOnce - outbox.operations;
     let room = outbox.arena.length - length;
     for (let i = 0; i < outbox.operations; i++) room -= outbox.table[outbox.entry(i) + LENGTH];
     let count = 0;
-    for (let i = outbox.passed; i < outbox.operations && (places < 1 || room < 0); i++) {
+    for (let i = outbox.passed; mayDrop && i < outbox.operations && (places < 1 || room < 0); i++) {
       if (!this._mayDrop(i)) continue;
       count++;
       places++;
@@ -175,8 +177,8 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
     done?: DoneCallback | null,
   ): boolean => {
     let isAccepted = publish(topic, payload, qos, retain, done);
-    const mayDrop = !isAccepted && dropPolicy === "drop-oldest" && session.accepts();
-    if (mayDrop && link.makeRoom(packetLength(topic, payload, qos))) {
+    const isFull = !isAccepted && session.accepts();
+    if (isFull && link.makeRoom(packetLength(topic, payload, qos), dropPolicy === "drop-oldest")) {
       isAccepted = publish(topic, payload, qos, retain, done);
     }
     if (isAccepted && maxAgeMs > 0) link.setAge(maxAgeMs);

@@ -5,6 +5,7 @@ import type { Outcomes } from "../../src/optional/outcomes.js";
 import { withOutcomes } from "../../src/optional/outcomes.js";
 import type { Expiring, QueuePolicy } from "../../src/optional/queue.js";
 import { withQueuePolicy } from "../../src/optional/queue.js";
+import { withSnapshot } from "../../src/optional/snapshot.js";
 import { Device, ack, connack } from "../support/device.js";
 import type { DeviceOptions } from "../support/device.js";
 import { repeat, seeded } from "../support/session-harness.js";
@@ -476,6 +477,24 @@ describe("An age limit", () => {
     expect(device.payloads()).toEqual(["3"]);
     device.events.length = 0;
   });
+
+  test.each(["refuse", "drop-oldest"] as const)("reached in a snapshot does not keep new messages out: %s",
+    (dropPolicy) => {
+      const restored = (sleptMs: number): PolicyDevice => {
+        const device = new PolicyDevice({ maxAgeMs: 1000, dropPolicy }, offline({ maxOperations: 2 }));
+        expect(withSnapshot(device.client).restore(bytes, sleptMs)).toBe(2);
+        return device;
+      };
+      const before = new PolicyDevice({ maxAgeMs: 1000 }, offline());
+      for (const payload of ["one", "two"]) expect(before.client.publish("t", payload, 1)).toBe(true);
+      const bytes = new Uint8Array(100);
+      withSnapshot(before.client).snapshot(bytes);
+      expect(restored(999).client.publish("t", "new", 1)).toBe(false);
+      const device = restored(1000);
+      expect(device.client.publish("t", "new", 1)).toBe(true);
+      expect(device.payloads()).toEqual(["new"]);
+      device.events.length = 0;
+    });
 
   test("frees ids, places and bytes for others", () => {
     const device = new PolicyDevice({ maxAgeMs: 1000 }, offline({ maxOperations: 2, txCapacity: 128 }));
