@@ -8,7 +8,6 @@
  * order of the calls, and as many for those whose outcome is to be told. Invariant: the callback at place n belongs to
  * the n-th outcome that the outbox will have.
  */
-import { wrong } from "../arguments.js";
 import type { Client } from "../client.js";
 import type { Outbox, OutboxWatcher } from "../outbox.js";
 import { ENTRY } from "../outbox.js";
@@ -67,7 +66,7 @@ class OutcomeLink extends Link implements OutboxWatcher {
   }
 
   setLast(callback: OutcomeCallback): void {
-    if (typeof (callback as unknown) !== "function") throw wrong("callback", "a function", callback);
+    if (typeof (callback as unknown) !== "function") throw new TypeError("callback must be a function");
     const place = this._outbox.operations + this._outbox.atOnce - 1;
     if (place < 0) throw new Error("outcome must follow an operation that was accepted");
     this._waiting[this._place(place)] = callback;

@@ -271,10 +271,8 @@ describe("outcome", () => {
     const message = "outcome must follow an operation that was accepted";
     expect(() => extended.outcome(() => undefined)).toThrow(message);
     device.client.publish("t", "x");
-    const values: [unknown, string][] = [[undefined, "undefined"], [1, "1"], ["f", '"f"'], [{}, "an object"]];
-    for (const [value, shown] of values) {
-      const wrong = new TypeError(`callback must be a function, not ${shown}`);
-      expect(() => extended.outcome(value as never)).toThrow(wrong);
+    for (const value of [undefined, null, 1, "f", {}]) {
+      expect(() => extended.outcome(value as never)).toThrow(TypeError);
     }
     device.note("x");
     expect(device.take()).toEqual(["puback", "x: delivered"]);
