@@ -23,10 +23,13 @@ export interface QueuePolicy {
   /**
    * What happens when `publish` finds the queue full. `"refuse"`, the default: it answers false. `"drop-oldest"`:
    * messages at QoS 0 that wait for the network make room, the oldest first; false is the answer only when that is not
-   * enough, and then nothing is dropped.
+   * enough, or with more outcomes to be told than `withOutcomes` keeps, and then nothing is dropped.
    */
   dropPolicy?: "refuse" | "drop-oldest";
-  /** Age at which a message that has not begun to leave is removed, in ms, 1..2^30. Not given: it has all the time. */
+  /**
+   * Age at which a message that `publish` has accepted is removed unless it has begun to leave, in ms, 1..2^30. Not
+   * given: it has all the time.
+   */
   maxAgeMs?: number | null;
 }
 
