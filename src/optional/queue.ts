@@ -18,6 +18,8 @@ import { MAX_FIELD_LENGTH } from "../wire.js";
 import { Link } from "./link.js";
 
 const MAX_MS = 1073741824;
+/** Bytes of what can never be sent: no queue is so large. */
+const NEVER_FITS = 4294967296;
 
 export interface QueuePolicy {
   /**
@@ -195,15 +197,15 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
   return client as C & Expiring;
 }
 
-/** Bytes of a PUBLISH; Infinity when there can be none. */
+/** Bytes of a PUBLISH; NEVER_FITS or more when there can be none. */
 function packetLength(topic: string | number, payload: Data, qos: QoS | null | undefined): number {
   const topicLength = byteLength(topic);
-  if (topicLength > MAX_FIELD_LENGTH) return Infinity;
+  if (topicLength > MAX_FIELD_LENGTH) return NEVER_FITS;
   const length = 2 + topicLength + (qos === 1 || qos === 2 ? 2 : 0) + byteLength(payload);
   return headerLength(length) + length;
 }
 
-/** Bytes of what an application gives as data; of text in UTF-8, or Infinity when it has a lone surrogate. */
+/** Bytes of what an application gives as data; of text in UTF-8, or NEVER_FITS when it has a lone surrogate. */
 function byteLength(data: Data): number {
   if (data instanceof Uint8Array || data instanceof ArrayBuffer) return data.byteLength;
   const string = String(data);
@@ -213,9 +215,9 @@ function byteLength(data: Data): number {
     // XS on a board counts characters, other engines the halves of a surrogate pair.
     const code = string.charCodeAt(i);
     const isSurrogate = (code & 0xfffff800) === 0xd800;
-    if (isSurrogate ? isBehindHigh !== code >= 0xdc00 : isBehindHigh) return Infinity;
+    if (isSurrogate ? isBehindHigh !== code >= 0xdc00 : isBehindHigh) return NEVER_FITS;
     isBehindHigh = isSurrogate && !isBehindHigh;
     length += code < 0x80 ? 1 : code < 0x800 || isSurrogate ? 2 : code < 0x10000 ? 3 : 4;
   }
-  return isBehindHigh ? Infinity : length;
+  return isBehindHigh ? NEVER_FITS : length;
 }
