@@ -11,7 +11,7 @@ import type { Node } from "acorn";
 import ts from "typescript";
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
-const EXAMPLES = ["nodemcu", "sensor", "secure"];
+const EXAMPLES = ["nodemcu", "sensor", "secure", "sleep", "update", "release"];
 const PLATFORMS = ["esp", "esp32", "lin"];
 /** What an application imports. */
 const ENTRIES = ["mcu-mqtt", "mcu-mqtt/client", "mcu-mqtt/hal/ecma419"];
@@ -27,6 +27,7 @@ const STORAGE = "$(MODDABLE)/modules/io/storage/manifest.json";
 const SDK: Record<string, string> = {
   "embedded:io/socket/tcp": IO,
   "embedded:io/socket/tcp/tls": TLS,
+  "crypt": "$(MODDABLE)/modules/crypt/digest/manifest.json",
   "embedded:storage/key-value": STORAGE,
   "flash": FLASH,
   "net": IO,
@@ -54,6 +55,8 @@ class Firmware {
   /** Module -> path of its source. */
   readonly modules = new Map<string, string>();
   readonly preload: string[] = [];
+  /** Modules with a file in C beside them. */
+  readonly native: string[] = [];
   /** Manifests of the SDK. */
   readonly included: string[] = [];
   readonly warnings: string[] = [];
@@ -85,7 +88,8 @@ class Firmware {
       for (const source of [sources].flat()) {
         const name = target.replace(/\*$/, source.split("/").at(-1)!);
         if (this.modules.has(name)) throw new Error(`${name} is listed twice`);
-        this.modules.set(name, resolve(folder, `${source}.ts`));
+        if (existsSync(resolve(folder, `${source}.c`))) this.native.push(name);
+        else this.modules.set(name, resolve(folder, `${source}.ts`));
       }
     }
     this.preload.push(...[part.preload ?? []].flat());
@@ -392,14 +396,18 @@ describe("the manifests of the examples", () => {
   });
 
   describe.each(EXAMPLES)("%s", (example) => {
-    it.each(PLATFORMS)("finds every module on %s, and runs the example", (platform) => {
+    // There is a store, and deep sleep, on boards only.
+    const platforms = example === "sleep" ? PLATFORMS.filter((platform) => platform !== "lin") : PLATFORMS;
+
+    it.each(platforms)("finds every module on %s, and runs the example", (platform) => {
       const firmware = new Firmware([`examples/${example}/manifest.json`], platform);
       expect(firmware.main).toBe(`examples/${example}`);
       expect(firmware.modules.get(firmware.main)).toBe(join(ROOT, "examples", `${example}.ts`));
       for (const [name, path] of firmware.modules) {
         expect([path, existsSync(path)]).toEqual([path, true]);
         for (const imported of firmware.imports(name)) {
-          const isThere = firmware.modules.has(imported) || firmware.included.includes(SDK[imported]);
+          const isOwn = firmware.modules.has(imported) || firmware.native.includes(imported);
+          const isThere = isOwn || firmware.included.includes(SDK[imported]);
           expect([name, imported, isThere]).toEqual([name, imported, true]);
         }
       }
