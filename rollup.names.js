@@ -68,7 +68,7 @@ function makeNames() {
   const declared = new Set();
   const counts = new Map();
   const sources = [...filesIn(resolve(root, "src")), ...filesIn(resolve(root, "src/optional"))];
-  const hals = filesIn(resolve(root, "hal"), /^(?:ecma419|esp|moddable).*\.ts$/);
+  const hals = filesIn(resolve(root, "hal"), /^(?:ecma419|esp|flash|key-value|moddable).*\.ts$/);
   for (const path of [...sources, ...hals]) {
     walk(path, (node) => {
       // What is found by a string is called so.

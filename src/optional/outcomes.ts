@@ -5,8 +5,8 @@
  *     if (client.publish("/t", "1", 1)) client.outcome((client, outcome) => print(outcome));
  *
  * Keeps one place for each operation that may wait for its outcome, as many as the client has (`maxOperations`), in the
- * order of the calls, and as many for those whose outcome is to be told. Invariant: the callback at place n belongs to
- * the n-th outcome that the outbox will have.
+ * order of the calls, and those that were removed until the timer or `offline` tells them. Invariant: the callback at
+ * place n belongs to the n-th outcome that the outbox will have.
  */
 import type { Client } from "../client.js";
 import type { Outbox, OutboxWatcher } from "../outbox.js";
@@ -132,7 +132,9 @@ class OutcomeLink extends Link implements OutboxWatcher {
 /**
  * Gives `client` the method `outcome`. Once for a client, and before its first operation.
  *
- * Costs, in memory: two lists of as many references as the client's `maxOperations`, and a timer.
+ * Costs, in memory: a list of as many references as the client's `maxOperations`, a timer, and for what was removed two
+ * lists that are empty but for the moment until it is told; at most twice as many are in each then: those that were
+ * dropped, and those of a connection that is lost in the same turn.
  */
 export function withOutcomes<C extends Client>(client: C): C & Outcomes {
   const link = new OutcomeLink(client);

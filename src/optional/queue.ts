@@ -14,18 +14,24 @@ import type { Client, Data, Flag } from "../client.js";
 import { headerLength } from "../encoder.js";
 import type { Outbox } from "../outbox.js";
 import { DONE, ENTRY, EXPIRES, ID_SHIFT, LENGTH, SENT, SENT_AT_MS, STREAMED } from "../outbox.js";
+import { MAX_FIELD_LENGTH } from "../wire.js";
 import { Link } from "./link.js";
 
 const MAX_MS = 1073741824;
+/** Bytes of what can never be sent: no queue is so large. */
+const NEVER_FITS = 4294967296;
 
 export interface QueuePolicy {
   /**
    * What happens when `publish` finds the queue full. `"refuse"`, the default: it answers false. `"drop-oldest"`:
    * messages at QoS 0 that wait for the network make room, the oldest first; false is the answer only when that is not
-   * enough, and then nothing is dropped.
+   * enough, or with more outcomes to be told than `withOutcomes` keeps, and then nothing is dropped.
    */
   dropPolicy?: "refuse" | "drop-oldest";
-  /** Age at which a message that has not begun to leave is removed, in ms, 1..2^30. Not given: it has all the time. */
+  /**
+   * Age at which a message that `publish` has accepted is removed unless it has begun to leave, in ms, 1..2^30. Not
+   * given: it has all the time.
+   */
   maxAgeMs?: number | null;
 }
 
@@ -75,16 +81,18 @@ class QueueLink extends Link {
   }
 
   /**
-   * Drops messages at QoS 0 that wait, the oldest first, until there is room for one of `length` bytes. False, and
-   * nothing is dropped, when that is not enough or nobody could be told.
+   * Makes room for a message of `length` bytes: removes what is too old, of which the timer need not know when it comes
+   * from a snapshot; then, if `mayDrop`, drops messages at QoS 0 that wait, the oldest first. False, and nothing is
+   * dropped, when that is not enough or nobody could be told.
    */
-  makeRoom(length: number): boolean {
+  makeRoom(length: number, mayDrop: boolean): boolean {
     const outbox = this._outbox;
+    this._expire();
     let places = outbox.table.length / ENTRY - outbox.atOnce - outbox.operations;
     let room = outbox.arena.length - length;
     for (let i = 0; i < outbox.operations; i++) room -= outbox.table[outbox.entry(i) + LENGTH];
     let count = 0;
-    for (let i = outbox.passed; i < outbox.operations && (places < 1 || room < 0); i++) {
+    for (let i = outbox.passed; mayDrop && i < outbox.operations && (places < 1 || room < 0); i++) {
       if (!this._mayDrop(i)) continue;
       count++;
       places++;
@@ -150,9 +158,10 @@ class QueueLink extends Link {
  *
  * Costs, in memory: a timer; in time: a look at each waiting message when the queue is full or an age is reached.
  *
- * @throws TypeError or RangeError that names the option
+ * @throws TypeError or RangeError that names the argument or the option
  */
 export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy): C & Expiring {
+  if (typeof policy !== "object" || (policy as unknown) === null) throw wrong("policy", "an object", policy);
   const dropPolicy: unknown = policy.dropPolicy;
   if (dropPolicy !== undefined && dropPolicy !== "refuse" && dropPolicy !== "drop-oldest") {
     throw wrong("dropPolicy", '"refuse" or "drop-oldest"', dropPolicy);
@@ -173,8 +182,8 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
     done?: DoneCallback | null,
   ): boolean => {
     let isAccepted = publish(topic, payload, qos, retain, done);
-    const mayDrop = !isAccepted && dropPolicy === "drop-oldest" && session.accepts();
-    if (mayDrop && link.makeRoom(packetLength(topic, payload, qos))) {
+    const isFull = !isAccepted && session.accepts();
+    if (isFull && link.makeRoom(packetLength(topic, payload, qos), dropPolicy === "drop-oldest")) {
       isAccepted = publish(topic, payload, qos, retain, done);
     }
     if (isAccepted && maxAgeMs > 0) link.setAge(maxAgeMs);
@@ -188,21 +197,27 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
   return client as C & Expiring;
 }
 
-/** Bytes of a PUBLISH. */
+/** Bytes of a PUBLISH; NEVER_FITS or more when there can be none. */
 function packetLength(topic: string | number, payload: Data, qos: QoS | null | undefined): number {
-  const length = 2 + byteLength(topic) + (qos === 1 || qos === 2 ? 2 : 0) + byteLength(payload);
+  const topicLength = byteLength(topic);
+  if (topicLength > MAX_FIELD_LENGTH) return NEVER_FITS;
+  const length = 2 + topicLength + (qos === 1 || qos === 2 ? 2 : 0) + byteLength(payload);
   return headerLength(length) + length;
 }
 
-/** Bytes of what an application gives as data; of text in UTF-8. */
+/** Bytes of what an application gives as data; of text in UTF-8, or NEVER_FITS when it has a lone surrogate. */
 function byteLength(data: Data): number {
   if (data instanceof Uint8Array || data instanceof ArrayBuffer) return data.byteLength;
   const string = String(data);
   let length = 0;
+  let isBehindHigh = false;
   for (let i = 0; i < string.length; i++) {
     // XS on a board counts characters, other engines the halves of a surrogate pair.
     const code = string.charCodeAt(i);
-    length += code < 0x80 ? 1 : code < 0x800 || (code & 0xfffff800) === 0xd800 ? 2 : code < 0x10000 ? 3 : 4;
+    const isSurrogate = (code & 0xfffff800) === 0xd800;
+    if (isSurrogate ? isBehindHigh !== code >= 0xdc00 : isBehindHigh) return NEVER_FITS;
+    isBehindHigh = isSurrogate && !isBehindHigh;
+    length += code < 0x80 ? 1 : code < 0x800 || isSurrogate ? 2 : code < 0x10000 ? 3 : 4;
   }
-  return length;
+  return isBehindHigh ? NEVER_FITS : length;
 }

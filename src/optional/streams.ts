@@ -181,7 +181,7 @@ class StreamLink extends Link implements PayloadStream {
       if (this._taken === this._total) this.state = CLOSED;
       this.connection.afterCall();
     }
-    this._wantsRoom = at < end;
+    if (start < end) this._wantsRoom = at < end;
     return at - start;
   }
 

@@ -77,8 +77,8 @@ async function run(name: string, port: number, store = ""): Promise<void> {
     const tls = secure && { ...secure, servername: "broker.test", ca: certificates().ca.cert };
     const socket = hal.open(HOST, port, tls, handler)!;
     const lose = (): void => {
-      socket.close();
       handler.onError("closed");
+      socket.close();
     };
     own.open.add(lose);
     return {

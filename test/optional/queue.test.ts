@@ -5,6 +5,7 @@ import type { Outcomes } from "../../src/optional/outcomes.js";
 import { withOutcomes } from "../../src/optional/outcomes.js";
 import type { Expiring, QueuePolicy } from "../../src/optional/queue.js";
 import { withQueuePolicy } from "../../src/optional/queue.js";
+import { withSnapshot } from "../../src/optional/snapshot.js";
 import { Device, ack, connack } from "../support/device.js";
 import type { DeviceOptions } from "../support/device.js";
 import { repeat, seeded } from "../support/session-harness.js";
@@ -57,6 +58,9 @@ describe("Options of withQueuePolicy", () => {
     }
     for (const maxAgeMs of [0, -1, 1.5, 2 ** 30 + 1, "1", NaN]) {
       expect(() => withQueuePolicy(client, { maxAgeMs } as never)).toThrow(/^maxAgeMs must be /);
+    }
+    for (const policy of [undefined, null, 5, "drop-oldest", () => undefined]) {
+      expect(() => withQueuePolicy(client, policy as never)).toThrow(/^policy must be an object, not /);
     }
     expect(client.publish).toBe(publish);
     expect("expire" in client).toBe(false);
@@ -167,6 +171,17 @@ describe("drop-oldest", () => {
     expect(() => device.client.publish("a/#", "x")).toThrow(/^topic must be/);
     expect(() => device.client.publish("t", {} as never)).toThrow(/^payload must be/);
     expect(() => device.client.publish("t", "x", 3 as never)).toThrow(/^qos must be/);
+    expect(device.payloads()).toEqual(["a"]);
+    device.events.length = 0;
+  });
+
+  test("drops nothing for text that can never be sent", () => {
+    const topics = ["x".repeat(65536), "ü".repeat(32768), "t\ud800", "\udc00", "\udc00\ud800"];
+    const payloads = ["\ud800", "\udc00", "\ud800x", "\ud800\ud800\udc00", "\ud83d\ude00\ude00"];
+    const device = new PolicyDevice(DROP, offline({ maxOperations: 1, txCapacity: 200000 }));
+    expect(device.publish("a")).toEqual(["a"]);
+    for (const topic of topics) expect(device.client.publish(topic, "x")).toBe(false);
+    for (const payload of payloads) expect(device.client.publish("t", payload)).toBe(false);
     expect(device.payloads()).toEqual(["a"]);
     device.events.length = 0;
   });
@@ -462,6 +477,24 @@ describe("An age limit", () => {
     expect(device.payloads()).toEqual(["3"]);
     device.events.length = 0;
   });
+
+  test.each(["refuse", "drop-oldest"] as const)("reached in a snapshot does not keep new messages out: %s",
+    (dropPolicy) => {
+      const restored = (sleptMs: number): PolicyDevice => {
+        const device = new PolicyDevice({ maxAgeMs: 1000, dropPolicy }, offline({ maxOperations: 2 }));
+        expect(withSnapshot(device.client).restore(bytes, sleptMs)).toBe(2);
+        return device;
+      };
+      const before = new PolicyDevice({ maxAgeMs: 1000 }, offline());
+      for (const payload of ["one", "two"]) expect(before.client.publish("t", payload, 1)).toBe(true);
+      const bytes = new Uint8Array(100);
+      withSnapshot(before.client).snapshot(bytes);
+      expect(restored(999).client.publish("t", "new", 1)).toBe(false);
+      const device = restored(1000);
+      expect(device.client.publish("t", "new", 1)).toBe(true);
+      expect(device.payloads()).toEqual(["new"]);
+      device.events.length = 0;
+    });
 
   test("frees ids, places and bytes for others", () => {
     const device = new PolicyDevice({ maxAgeMs: 1000 }, offline({ maxOperations: 2, txCapacity: 128 }));

@@ -1013,6 +1013,20 @@ describe("beginPublish and write", () => {
     expect(device.lines()).toEqual(["PUBLISH t=payload*60"]);
   });
 
+  test("onWritable is called for what was not taken, also when nothing was written behind it", () => {
+    const device = new Streamer({ hal: { room: 20 } }, 16);
+    device.up();
+    device.socket.stall();
+    device.streams.beginPublish("t", 100, 0, device.onWritable);
+    expect(device.writeFrom(0, 100)).toBeLessThan(100);
+    expect(device.streams.write(new Uint8Array(0))).toBe(0);
+    expect(device.take()).toEqual([]);
+    device.socket.unstall();
+    expect(device.take()).toEqual(["writable 16"]);
+    device.client.abort();
+    device.take();
+  });
+
   test("what onWritable throws surfaces as any callback's error, and the message goes on", () => {
     const device = new Streamer({ hal: { room: 10 } }, 16);
     device.up();
