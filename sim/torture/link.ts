@@ -31,8 +31,12 @@ export class Link implements Socket {
   will = 0;
   /** The application was told that the session began. */
   isAccepted = false;
+  /** When it was. */
+  acceptedMs = Infinity;
   /** The application has ended it. */
   isClosing = false;
+  /** While it was ending, the rest of a message was the application's to write. */
+  isOwed = false;
   /** With `close()`, and nothing else. */
   isPolite = false;
   /** Bytes that the client wrote, and of these, those in packets that the broker has read whole. */

@@ -23,6 +23,8 @@ export interface Result {
   trace: Trace | undefined;
   events: number;
   messages: number;
+  /** How often things happened that are to happen now and then. */
+  counts: ReadonlyMap<string, number>;
   /** Virtual time that passed. */
   lengthMs: number;
 }
@@ -45,6 +47,7 @@ export function runSchedule(seed: number, isTraced: boolean): Result {
     trace: world.trace,
     events: world.events,
     messages: schedule.messages,
+    counts: world.counts,
     lengthMs: world.nowMs,
   };
 }
@@ -87,6 +90,7 @@ class Schedule {
     for (const device of this._devices) device.useAgain();
     this._publishFromOutside();
     if (!this._settle()) return;
+    for (const device of this._devices) device.monitor.conclude();
     this._ledger.conclude((party: Party) => this._devices[party.index].soundSession);
   }
 
@@ -131,7 +135,7 @@ class Schedule {
       return this._broker.restart(random.between(0, 2000), !mayForget || random.chance(50));
     }
     if (random.chance(25)) return this._publishFromOutside();
-    drawAction(random, device.plan).run(device);
+    drawAction(random, device).run(device);
   }
 
   private _publishFromOutside(): void {
@@ -166,9 +170,10 @@ class Schedule {
     this._world.note(-1, `network ${JSON.stringify(climate)}`);
     this._world.note(-1, `broker ${JSON.stringify(manners)}`);
     for (const device of this._devices) {
-      const { isClean, keepAliveSeconds, autoReconnect, options } = device.plan;
+      const { isClean, keepAliveSeconds, autoReconnect, options, features } = device.plan;
       this._world.note(device.index, `clean ${isClean ? 1 : 0}, keepalive ${keepAliveSeconds}, ` +
-        `autoreconnect ${autoReconnect ? 1 : 0}, ${JSON.stringify(options)}`);
+        `autoreconnect ${autoReconnect ? 1 : 0}, ${JSON.stringify(options)}, ` +
+        `with ${features.map(({ name }) => name).join(", ") || "nothing"}`);
     }
   }
 }
