@@ -14,7 +14,7 @@ class Draining implements Helper {
       weight: 2,
       run: (device: Device): void => {
         this._drain(() => {
-          device.close();
+          if (!device.world.isHealed) device.close();
         });
       },
     },
@@ -56,7 +56,9 @@ class Draining implements Helper {
       then?.();
       device.react(hal);
     }, limitMs));
-    if (isTaken === this._isWaiting) device.fail(`drain: ${isTaken} while an earlier one ${isTaken ? "waits" : "does not"}`);
+    if (isTaken === this._isWaiting) {
+      device.fail(`drain: ${isTaken} while an earlier one ${isTaken ? "waits" : "does not"}`);
+    }
     if (!isTaken) return;
     this._isWaiting = true;
     world.after(timeoutMs + LATE_MS, () => {

@@ -83,6 +83,8 @@ export class Link implements Socket {
   /** The device has no power: what its program still does has no effect. */
   private _isOff = false;
   private _isPeerClosed = false;
+  /** The device is to be told so. */
+  private _isFailing = false;
   private _packetsUp = 0;
   private _packetsDown = 0;
 
@@ -142,6 +144,11 @@ export class Link implements Socket {
     this._down.take(count);
     this._unread -= count;
     this._down.goOn();
+    if (this._isFailing && this._unread === 0) {
+      this._world.after(0, () => {
+        this._failWhenRead();
+      });
+    }
     return count;
   }
 
@@ -291,7 +298,8 @@ export class Link implements Socket {
     if (this.isClosed || this._isPeerClosed) return;
     this._isPeerClosed = true;
     this._world.after(this._world.random.between(0, 20), () => {
-      if (!this.isClosed) this._fail("closed");
+      this._isFailing = true;
+      this._failWhenRead();
     });
   }
 
@@ -299,6 +307,11 @@ export class Link implements Socket {
     const peer = this._peer;
     this._peer = undefined;
     peer?.onEnd();
+  }
+
+  /** The end comes behind what was announced. */
+  private _failWhenRead(): void {
+    if (!this.isClosed && this._isFailing && this._unread === 0) this._fail("closed");
   }
 
   private _fail(failure: SocketFailure): void {
