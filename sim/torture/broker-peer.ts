@@ -191,7 +191,9 @@ export class BrokerPeer implements Peer {
     if (uid < this._lastUid) return this._fail(`${textOf(message)}: overtaken by message ${this._lastUid}`);
     const mayHaveBeenSent = this._broker.mayHaveBeenSent(message, this.link);
     ledger.checkRead(message, this.link.acceptedMs, mayHaveBeenSent);
-    if (message.reads > 0 && !packet.dup && !message.isOld) return this._fail(`${textOf(message)}: sent again without DUP`);
+    if (message.reads > 0 && !packet.dup && !message.isOld) {
+      return this._fail(`${textOf(message)}: sent again without DUP`);
+    }
     if (packet.dup && message.reads === 0 && !mayHaveBeenSent) {
       return this._fail(`${textOf(message)}: DUP, though it was never sent before [MQTT-3.3.1-1]`);
     }
@@ -216,7 +218,9 @@ export class BrokerPeer implements Peer {
       if (this._broker.isEager) this._broker.take(message);
     } else if (known !== message) {
       // After a restart a device begins its ids anew: it is a repetition, as far as the broker can see.
-      if (known.restarts === session.party.restarts && !known.isVoid) this._fail(`packet id ${packetId} is in use [MQTT-2.3.1-2]`);
+      if (known.restarts === session.party.restarts && !known.isVoid) {
+        this._fail(`packet id ${packetId} is in use [MQTT-2.3.1-2]`);
+      }
       message.isSwallowed = true;
     }
     session.confirmed.add(packetId);

@@ -248,7 +248,8 @@ export class Broker {
   /** A connection that nothing was taken from, and that the application has closed, ends with DISCONNECT. */
   checkFarewell({ link }: BrokerPeer): void {
     const { missing, slowestAckMs, window } = this._manners;
-    if (!link.isPolite || link.isOwed || link.isDisturbed || link.weather.room < 128 || link.weather.mostMs > 50) return;
+    if (!link.isPolite || link.isOwed || link.isDisturbed) return;
+    if (link.weather.room < 128 || link.weather.mostMs > 50) return;
     if (missing > 0 || slowestAckMs > 200 || window > this._customers[link.device].receiveMaximum) return;
     this._world.fail(link.device, "close(), and no DISCONNECT");
   }

@@ -118,6 +118,12 @@ export class Device implements Customer {
 
   // What an application does.
 
+  /** One thing or another. */
+  act(): void {
+    const action = drawAction(this.world.random, this);
+    if (!this._isOff) action.run(this);
+  }
+
   connect(): void {
     const { random } = this.world;
     if (this._isOff) return;
@@ -429,8 +435,8 @@ export class Device implements Customer {
     const { world, plan } = this;
     if (world.isHealed || hal.isDead) return;
     this.isReacting = true;
-    if (plan.fragile > 0 && !hal.isDead && world.random.chance(plan.fragile)) this.restart(world.random.below(2000));
-    if (!hal.isDead && plan.busy > 0 && world.random.chance(plan.busy)) drawAction(world.random, this).run(this);
+    if (plan.fragile > 0 && world.random.chance(plan.fragile)) this.restart(world.random.below(2000));
+    if (!this._isOff && plan.busy > 0 && world.random.chance(plan.busy)) this.act();
     this.isReacting = false;
     if (plan.throwing > 0 && world.random.chance(plan.throwing)) {
       throw this.thrown();

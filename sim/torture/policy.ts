@@ -40,6 +40,7 @@ class Policy implements Helper {
 
   accepted({ message }: Accepted): void {
     if (message === undefined || message.isStreamed) return;
+    if (message.mayVanish) this._device.world.count("queue policy: accepted where the oldest makes room");
     const { world } = this._device;
     const { maxAgeMs } = this._policy;
     if (typeof maxAgeMs === "number") this._device.ledger.expires(message, maxAgeMs);
@@ -47,6 +48,7 @@ class Policy implements Helper {
     const ageMs = drawAge(world.random);
     // It may have begun to leave, and an earlier limit holds then; the later one is the safe one to say.
     this._device.ledger.expires(message, ageMs);
+    world.count("queue policy: an age limit");
     this._device.call(`expire ${ageMs}`, () => {
       this._client.expire(ageMs);
       return true;
@@ -56,6 +58,6 @@ class Policy implements Helper {
 
 export const QUEUE_POLICY: Feature = {
   name: "queue policy",
-  exercises: [],
+  exercises: ["queue policy: an age limit", "queue policy: accepted where the oldest makes room"],
   attach: (device, client) => new Policy(device, client),
 };

@@ -2,7 +2,6 @@
  * One schedule: a seed makes devices, a network and a broker, lets them have at each other, heals everything, and waits
  * until it is quiet. Then what was promised must have come.
  */
-import { drawAction } from "./actions.js";
 import { Broker } from "./broker.js";
 import { Device } from "./device.js";
 import { Ledger, payloadOf } from "./ledger.js";
@@ -135,7 +134,7 @@ class Schedule {
       return this._broker.restart(random.between(0, 2000), !mayForget || random.chance(50));
     }
     if (random.chance(25)) return this._publishFromOutside();
-    drawAction(random, device).run(device);
+    device.act();
   }
 
   private _publishFromOutside(): void {

@@ -1,6 +1,6 @@
 /**
- * `withSnapshot`: a device has a flash, in which the last snapshot lies. When the power fails it takes one in that turn,
- * or has an older one, or one that is damaged, or none.
+ * `withSnapshot`: a device has a flash, in which the last snapshot lies. When the power fails it takes one in that
+ * turn, or has an older one, or one that is damaged, or none.
  *
  * Reads the layout by itself, to know which messages are in one.
  */

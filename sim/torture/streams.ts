@@ -82,6 +82,7 @@ class Streaming implements Helper {
         if (!world.isHealed && random.chance(failing)) {
           world.count("publishFrom: a source fails");
           next = -1;
+          if (hal.link !== undefined) hal.link.isOwed = true;
           if (random.chance(50)) return 0;
           throw device.thrown();
         }
