@@ -459,7 +459,8 @@ export class Session implements DecoderHandler {
     if (isSent || phase < UP) return 0;
     this.out = outbox.arena;
     this.outStart = outbox.sendStart();
-    const count = outbox.sendable(phase === FLUSHING ? MAX_PACKET_ID : this._maxInflight, room);
+    // Where the connection is refused while FLUSHING, what was begun is to be sent to its end, too.
+    const count = outbox.sendable(phase >= FLUSHING ? MAX_PACKET_ID : this._maxInflight, room);
     const stream = this.stream;
     if (count > 0 || !stream || outbox.partial === 0) return count;
     const streamed = stream.pending(room);

@@ -7,6 +7,7 @@ import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
+import { FEATURES } from "../sim/torture/features.js";
 import { huntMutant, mutate } from "../sim/torture/mutant.js";
 import { MUTATIONS } from "../sim/torture/mutations.js";
 import { readOptions } from "../sim/torture/options.js";
@@ -18,6 +19,9 @@ const SEED = 20240229;
 const SCHEDULES = 20000;
 /** Schedules within which each mutation has to be found. */
 const MOST = 3000;
+/** How often at least, in all schedules, each optional part of the library has to be exercised in each way. */
+const LEAST = 50;
+const EXERCISES = FEATURES.flatMap(({ exercises }) => exercises);
 const RUN_MS = 120000;
 
 interface Output {
@@ -40,15 +44,23 @@ function torture(...args: string[]): Promise<Output> {
 
 describe("the library under faults", () => {
   it(`breaks no rule in ${SCHEDULES} schedules from seed ${SEED}`, async () => {
-    const { status, stdout, stderr } = await torture("--schedules", String(SCHEDULES), "--seed", String(SEED));
+    const args = ["--schedules", String(SCHEDULES), "--seed", String(SEED), "--counts"];
+    const { status, stdout, stderr } = await torture(...args);
+    const counted = EXERCISES.map((name) => ` *(\\d+)  ${name}\\n`).join("");
+    const told = `${SCHEDULES} schedules from seed ${SEED}: no rule was broken; \\d{6,} messages, .*\\n`;
     expect({ status, stderr, stdout }).toEqual({
       status: 0,
       stderr: "",
-      stdout: expect.stringMatching(
-        new RegExp(`^${SCHEDULES} schedules from seed ${SEED}: no rule was broken; \\d{6,} messages, .*\\n$`),
-      ),
+      stdout: expect.stringMatching(new RegExp(`^${counted}${told}$`)),
     });
+    const rare = stdout.split("\n").slice(0, EXERCISES.length).filter((line) => parseInt(line, 10) < LEAST);
+    expect(rare).toEqual([]);
   }, RUN_MS);
+
+  it("is exercised in all its optional parts, each name once", () => {
+    expect(FEATURES.filter(({ exercises }) => exercises.length === 0)).toEqual([]);
+    expect(new Set(EXERCISES).size).toBe(EXERCISES.length);
+  });
 });
 
 describe("the simulator", () => {

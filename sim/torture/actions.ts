@@ -1,9 +1,9 @@
 /** What applications do by themselves, and how often. */
+import type { Device } from "./device.js";
 import type { Action } from "./features.js";
-import type { DevicePlan } from "./plan.js";
 import type { Random } from "./random.js";
 
-const ACTIONS: readonly Action[] = [
+export const ACTIONS: readonly Action[] = [
   { name: "publish", weight: 50, run: (device) => device.publish() },
   {
     name: "publish many",
@@ -29,8 +29,8 @@ const ACTIONS: readonly Action[] = [
 ];
 
 /** One of them, or of those that the features of a device add. */
-export function drawAction(random: Random, plan: DevicePlan): Action {
-  const actions = plan.features.length === 0 ? ACTIONS : [...ACTIONS, ...plan.features.flatMap((f) => f.actions ?? [])];
+export function drawAction(random: Random, device: Device): Action {
+  const { actions } = device;
   let sum = 0;
   for (const { weight } of actions) sum += weight;
   let at = random.below(sum);

@@ -103,7 +103,9 @@ export class BrokerPeer implements Peer {
     this._send(() => `PUBLISH ${dup ? "DUP " : ""}id ${packetId}, ${textOf(message)}`);
   }
 
-  release(packetId: number): void {
+  release(outgoing: Outgoing): void {
+    const { packetId } = outgoing;
+    outgoing.delivery.isReleased = true;
     this._writer.short(PUBREL, packetId);
     this._due[PUBCOMP].push(packetId);
     this._send(() => `PUBREL ${packetId}`);
@@ -182,13 +184,17 @@ export class BrokerPeer implements Peer {
       message.retain === packet.retain;
     if (!isSame) return this._fail(`${textOf(message)}: PUBLISH is not what was asked for: ${packetText(packet)}`);
     const isHere = message.session === this.link.number;
-    if (!isHere && (qos === 0 || session.party.isClean)) {
+    if (!isHere && ((qos === 0 && !message.isKept) || session.party.isClean)) {
       return this._fail(`${textOf(message)}: sent on another connection than it was accepted on`);
     }
     if (message.lastLink === this.link) return this._fail(`${textOf(message)}: sent twice on one connection`);
     if (uid < this._lastUid) return this._fail(`${textOf(message)}: overtaken by message ${this._lastUid}`);
-    if (message.reads > 0 && !packet.dup) return this._fail(`${textOf(message)}: sent again without DUP`);
-    if (packet.dup && message.reads === 0 && !this._broker.mayHaveBeenSent(message, this.link)) {
+    const mayHaveBeenSent = this._broker.mayHaveBeenSent(message, this.link);
+    ledger.checkRead(message, this.link.acceptedMs, mayHaveBeenSent);
+    if (message.reads > 0 && !packet.dup && !message.isOld) {
+      return this._fail(`${textOf(message)}: sent again without DUP`);
+    }
+    if (packet.dup && message.reads === 0 && !mayHaveBeenSent) {
       return this._fail(`${textOf(message)}: DUP, though it was never sent before [MQTT-3.3.1-1]`);
     }
     if (isHere && packet.dup) return this._fail(`${textOf(message)}: DUP on the connection it was accepted on`);
@@ -199,6 +205,7 @@ export class BrokerPeer implements Peer {
     message.lastLink = this.link;
     message.packetId = packetId;
     message.reads++;
+    session.received.set(packetId, message);
     if (qos === 0) return this._broker.take(message);
     const known = session.incoming.get(packetId);
     this._use(packet);
@@ -211,7 +218,9 @@ export class BrokerPeer implements Peer {
       if (this._broker.isEager) this._broker.take(message);
     } else if (known !== message) {
       // After a restart a device begins its ids anew: it is a repetition, as far as the broker can see.
-      if (known.restarts === session.party.restarts) this._fail(`packet id ${packetId} is in use [MQTT-2.3.1-2]`);
+      if (known.restarts === session.party.restarts && !known.isVoid) {
+        this._fail(`packet id ${packetId} is in use [MQTT-2.3.1-2]`);
+      }
       message.isSwallowed = true;
     }
     session.confirmed.add(packetId);
@@ -271,7 +280,7 @@ export class BrokerPeer implements Peer {
     if (type === PUBREC) {
       outgoing.isReleased = true;
       return this._later(PUBREL, this._broker.releaseDelayMs(), () => {
-        this.release(packetId);
+        this.release(outgoing);
       });
     }
     delivery.isOver = true;
@@ -292,7 +301,7 @@ export class BrokerPeer implements Peer {
     const { session } = this;
     if (session === undefined) return;
     for (const outgoing of session.inflight) {
-      if (outgoing.isReleased) this.release(outgoing.packetId);
+      if (outgoing.isReleased) this.release(outgoing);
       else this.publish(outgoing, true);
     }
     this._broker.pump(session);
@@ -301,7 +310,9 @@ export class BrokerPeer implements Peer {
   private _answer(type: number, packetId: number, isLast: boolean): void {
     const delayMs = this._broker.ackDelayMs();
     this._later(type, delayMs, () => {
+      const message = this.session?.received.get(packetId);
       if (isLast) this._unanswered.delete(packetId);
+      if (isLast && message !== undefined) message.isAcked = true;
       this._writer.short(type, packetId);
       this._send(() => `${NAMES[type]} ${packetId}`);
     });

@@ -19,6 +19,8 @@ export class BrokerSession {
   queue: Outgoing[] = [];
   /** Sent and not acknowledged, in their order. */
   inflight: Outgoing[] = [];
+  /** What was received last under each packet id. */
+  readonly received = new Map<number, Message>();
   /** QoS 2 messages received, by packet id, until PUBREL. */
   readonly incoming = new Map<number, Message>();
   /** Packet ids for which a PUBREC was ever due: a PUBREL may come again. */
@@ -42,7 +44,9 @@ export class BrokerSession {
   /** Nothing is on its way. What a device began before it lost its RAM, nobody will finish. */
   get isQuiet(): boolean {
     if (this.queue.length > 0 || this.inflight.length > 0) return false;
-    for (const message of this.incoming.values()) if (message.restarts === this.party.restarts) return false;
+    for (const { restarts, isVoid } of this.incoming.values()) {
+      if (restarts === this.party.restarts && !isVoid) return false;
+    }
     return true;
   }
 

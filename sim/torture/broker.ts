@@ -112,6 +112,17 @@ export class Broker {
       .join("; ");
   }
 
+  /** A device was given back what it had some time ago: it takes the session for what it was then. */
+  mistake(customer: Customer): void {
+    const session = this._sessions[customer.index];
+    if (session !== undefined) session.isMistaken = true;
+  }
+
+  /** Messages that it sends without waiting for an acknowledgement. */
+  get window(): number {
+    return this._manners.window;
+  }
+
   /** The message with this packet id that is on its way to a device; 0: none. */
   uidInflight(customer: Customer, packetId: number): number {
     const found = this._sessions[customer.index]?.inflight.find((outgoing) => outgoing.packetId === packetId);
@@ -237,7 +248,8 @@ export class Broker {
   /** A connection that nothing was taken from, and that the application has closed, ends with DISCONNECT. */
   checkFarewell({ link }: BrokerPeer): void {
     const { missing, slowestAckMs, window } = this._manners;
-    if (!link.isPolite || link.isDisturbed || link.weather.room < 128 || link.weather.mostMs > 50) return;
+    if (!link.isPolite || link.isOwed || link.isDisturbed) return;
+    if (link.weather.room < 128 || link.weather.mostMs > 50) return;
     if (missing > 0 || slowestAckMs > 200 || window > this._customers[link.device].receiveMaximum) return;
     this._world.fail(link.device, "close(), and no DISCONNECT");
   }

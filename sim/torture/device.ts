@@ -6,19 +6,24 @@
  */
 import { createMqtt, MQTT_3_1_1 } from "../../src/face.js";
 import type { Client, MessageInfo, QoS } from "../../src/face.js";
+import type { QueuePolicy } from "../../src/optional/queue.js";
 import type { Broker, Customer } from "./broker.js";
+import type { Action, Helper } from "./features.js";
 import { DeviceHal } from "./hal.js";
 import type { Link } from "./link.js";
-import type { Ledger } from "./ledger.js";
+import type { Ledger, Message } from "./ledger.js";
 import { payloadOf, textOf, uidOf } from "./ledger.js";
 import { Monitor } from "./monitor.js";
 import type { DevicePlan } from "./plan.js";
 import { Probe } from "./probe.js";
-import { drawAction } from "./actions.js";
+import type { Flash } from "./snapshots.js";
+import { ACTIONS, drawAction } from "./actions.js";
 import { Violation } from "./violation.js";
 import type { Climate } from "./weather.js";
 import type { World } from "./world.js";
 
+/** `offline`: more QoS 2 messages than `receiveMaximum`. */
+const END_RECEIVE_MAXIMUM = -13;
 /** Pause before the application connects again, once everything is healed. */
 const PAUSE_WHEN_HEALED_MS = 200;
 
@@ -37,13 +42,23 @@ export class Device implements Customer {
   readonly world: World;
   restarts = 0;
   losses = 0;
+  dropsOldest = false;
+  /** What becomes of messages that wait, if it was ever said. */
+  policy: QueuePolicy | undefined;
+  /** What lies there without power. */
+  flash: Flash | undefined;
+  /** What its application may do. */
+  actions: readonly Action[] = ACTIONS;
+  /** The application does more inside a callback. */
+  isReacting = false;
   hal!: DeviceHal;
   client!: Client;
   monitor!: Monitor;
   probe!: Probe;
   private readonly _climate: Climate;
-  private _ledger!: Ledger;
-  private _broker!: Broker;
+  ledger!: Ledger;
+  broker!: Broker;
+  private _helpers: Helper[] = [];
   private _will = 0;
   /** The application is inside a call of the client. */
   private _isCalling = false;
@@ -68,8 +83,8 @@ export class Device implements Customer {
 
   /** Tells it where its messages go, and switches it on. */
   install(ledger: Ledger, broker: Broker): void {
-    this._ledger = ledger;
-    this._broker = broker;
+    this.ledger = ledger;
+    this.broker = broker;
     this._boot();
   }
 
@@ -83,7 +98,11 @@ export class Device implements Customer {
   get isQuiet(): boolean {
     const { monitor } = this;
     return !this._isOff && monitor.session !== undefined && !monitor.session.isClosing && this.client.connected &&
-      monitor.isSettled && this.probe.isEmpty && monitor.session.isQuiet;
+      monitor.isSettled && this.probe.isEmpty && monitor.session.isQuiet && this._isUnowed;
+  }
+
+  private get _isUnowed(): boolean {
+    return this._helpers.every((helper) => (helper.unrest?.() ?? "") === "");
   }
 
   /** What keeps it from being quiet. */
@@ -93,10 +112,17 @@ export class Device implements Customer {
     const state = session === undefined ? "none" : session.isClosing ? "closing" : session.isQuiet ? "quiet" : "busy";
     return `dev${this.index}: ${this._isOff ? "off" : this.client.connected ? "connected" : "not connected"}, ` +
       `session ${state}, ` +
-      `callbacks ${monitor.isSettled ? "called" : "owed"}, outbox ${this.probe.isEmpty ? "empty" : "not empty"}`;
+      `callbacks ${monitor.isSettled ? "called" : "owed"}, outbox ${this.probe.isEmpty ? "empty" : "not empty"} ` +
+      this._helpers.map((helper) => helper.unrest?.() ?? "").join(" ");
   }
 
   // What an application does.
+
+  /** One thing or another. */
+  act(): void {
+    const action = drawAction(this.world.random, this);
+    if (!this._isOff) action.run(this);
+  }
 
   connect(): void {
     const { random } = this.world;
@@ -106,13 +132,13 @@ export class Device implements Customer {
     const wasConnected = this.client.connected;
     let answer: boolean;
     try {
-      answer = this._call("connect", () => this.client.connect("broker", 1883, 0, this.plan.autoReconnect));
+      answer = this.call("connect", () => this.client.connect("broker", 1883, 0, this.plan.autoReconnect));
     } catch (error) {
       this._isCalling = false;
       if (error instanceof Violation || wasConnected) return;
       throw error;
     }
-    if (wasConnected) this._fail("connect: did not throw though a session is up");
+    if (wasConnected) this.fail("connect: did not throw though a session is up");
     if (answer) this.monitor.connecting();
     else this._planConnect();
   }
@@ -120,14 +146,14 @@ export class Device implements Customer {
   close(): void {
     if (this._isOff) return;
     this._isResting = true;
-    this.monitor.closed(this._call("close", () => this.client.close()));
+    this.monitor.closed(this.call("close", () => this.client.close()));
   }
 
   abort(): void {
     if (this._isOff) return;
     this._isResting = true;
     const wasUp = this.client.connected;
-    this.monitor.aborted(this._call("abort", () => this.client.abort()), wasUp);
+    this.monitor.aborted(this.call("abort", () => this.client.abort()), wasUp);
   }
 
   publish(): void {
@@ -139,25 +165,44 @@ export class Device implements Customer {
     if (this._isOff) return false;
     const { plan, world } = this;
     const { random } = world;
-    const uid = this._ledger.nextUid();
     const size = random.chance(10) ? 0 :
       random.chance(80) || world.isHealed ? random.between(1, 20) : random.between(1, plan.largest);
+    const isText = random.chance(50);
+    return this.offer("publish", qos, size, false, ({ topic, payload, retain }) =>
+      this.client.publish(topic, isText ? payload : bytesOf(payload), qos, retain)) !== undefined;
+  }
+
+  /** Makes a message and hands it to the client by `call`. Undefined if that answers false. */
+  offer(
+    what: string, qos: QoS, size: number, isStreamed: boolean, call: (message: Message) => boolean,
+  ): Message | undefined {
+    if (this._isOff) return undefined;
+    const { plan, world, hal, monitor } = this;
+    const { random } = world;
+    const uid = this.ledger.nextUid();
     const payload = payloadOf(uid, size);
     const retain = random.chance(10);
     const topic = size === 0 ? `d${this.index}/e${uid}` : `d${this.index}/t${random.below(3)}`;
-    const message = this._ledger.add(
-      uid, topic, payload, qos, retain, this, this.monitor.session?.number ?? 0, false,
-    );
-    const data = random.chance(50) ? payload : bytesOf(payload);
+    const message = this.ledger.add(uid, topic, payload, qos, retain, this, monitor.session?.number ?? 0, false);
+    message.firstLink = this.links.length + (hal.link === undefined || hal.link.isClosed ? 1 : 0);
+    message.isStreamed = isStreamed;
+    message.isKept = qos === 0 && plan.options.queueOffline && !isStreamed;
+    message.mayVanish = qos === 0 && this.dropsOldest && !isStreamed;
     const wasConnected = this.client.connected;
-    const isTaken = this._call(`publish ${textOf(message)}`, () => this.client.publish(topic, data, qos, retain));
-    if (!isTaken) {
-      this._ledger.messages.delete(uid);
-      return false;
+    if (!this.call(`${what} ${textOf(message)}`, () => call(message))) {
+      this.ledger.messages.delete(uid);
+      return undefined;
     }
-    if (!wasConnected) this._fail("publish: accepted without a session");
-    this.monitor.published(message, plan.listens);
-    return true;
+    if (!wasConnected) {
+      if (!plan.options.queueOffline || isStreamed) this.fail(`${what}: accepted without a session`);
+      world.count("queueOffline: accepted without a session");
+      if (qos === 0) world.count("queueOffline: the same at QoS 0");
+    }
+    monitor.published(message, plan.listens);
+    for (const helper of this._helpers) {
+      helper.accepted?.({ kind: "publish", message, index: 0, link: monitor.session });
+    }
+    return message;
   }
 
   subscribe(): void {
@@ -187,13 +232,33 @@ export class Device implements Customer {
     this.world.after(offMs, () => {
       this._isOff = false;
       this._boot();
-      if (!saved.some((putBack) => putBack(this))) {
-        this.restarts++;
-        this._ledger.restarted(this);
-      }
+      if (!saved.some((putBack) => putBack(this, offMs))) this.forget();
       if (this.world.trace !== undefined) this._note("*** power is back");
       this.connect();
     });
+  }
+
+  /** It has lost what it had in RAM. */
+  forget(): void {
+    this.restarts++;
+    this.ledger.restarted(this);
+  }
+
+  /** Nothing is under way, the client says. */
+  checkDrained(): void {
+    const { session, isSettled } = this.monitor;
+    if (!isSettled) this.fail("drain: true, but callbacks are owed");
+    this.ledger.checkDrained(this, session?.number ?? 0, session);
+  }
+
+  mayHaveBeenCut(message: Message): boolean {
+    return this.links.some(({ number, written, understood }) => number >= message.firstLink && written !== understood);
+  }
+
+  /** An error that the application is about to throw. */
+  thrown(): Error {
+    this._thrown = new Thrown("of the application");
+    return this._thrown;
   }
 
   /** Takes whatever connection it has away. */
@@ -207,6 +272,7 @@ export class Device implements Customer {
 
   /** Nothing more is begun: it is to be connected, so that what was begun can be finished. */
   heal(): void {
+    for (const helper of this._helpers) helper.heal?.();
     this._isResting = false;
     this._ensure();
   }
@@ -217,16 +283,16 @@ export class Device implements Customer {
     for (const qos of [1, 2] as const) {
       // With one place only, what was begun just now may have it.
       const isFree = this.probe.isEmpty;
-      if (!this.publishAt(qos) && isFree) this._fail(`publish: refused at QoS ${qos} though nothing is under way`);
+      if (!this.publishAt(qos) && isFree) this.fail(`publish: refused at QoS ${qos} though nothing is under way`);
     }
   }
 
   private _boot(): void {
     const { plan, world } = this;
-    const hal = new DeviceHal(world, this.index, this._climate, (link) => this._broker.listen(link), plan.clockMs);
+    const hal = new DeviceHal(world, this.index, this._climate, (link) => this.broker.listen(link), plan.clockMs);
     const { options } = plan;
     this.hal = hal;
-    this.monitor = new Monitor(world, this._ledger, this, {
+    this.monitor = new Monitor(world, this.ledger, this, {
       keepAliveMs: plan.keepAliveSeconds * 1000,
       connectTimeoutMs: options.connectTimeoutMs,
       drainTimeoutMs: options.drainTimeoutMs,
@@ -236,12 +302,11 @@ export class Device implements Customer {
     this._thrown = undefined;
     this._isCalling = false;
     const mqtt = createMqtt(hal, MQTT_3_1_1);
-    const more = plan.features.map((feature) => feature.options?.(world.random) ?? {});
-    const all = Object.assign({}, options, ...more) as typeof options;
-    this.client = mqtt.Client(this.clientId, plan.keepAliveSeconds, null, null, plan.isClean ? 1 : 0, all);
+    this.client = mqtt.Client(this.clientId, plan.keepAliveSeconds, null, null, plan.isClean ? 1 : 0, options);
     this.probe = new Probe(this.client, options.maxOperations);
     this._listen(hal);
-    for (const feature of plan.features) feature.attach?.(this, this.client);
+    this._helpers = plan.features.flatMap((feature) => feature.attach?.(this, this.client) ?? []);
+    this.actions = [...ACTIONS, ...this._helpers.flatMap((helper) => helper.actions ?? [])];
   }
 
   private _listen(hal: DeviceHal): void {
@@ -258,19 +323,15 @@ export class Device implements Customer {
     hal.onUncaught = (error) => {
       if (error instanceof Violation) return;
       if (error === this._thrown) this._thrown = undefined;
-      else this._fail(`an exception in a callback: ${error instanceof Error ? (error.stack ?? "") : String(error)}`);
+      else this.fail(`an exception in a callback: ${error instanceof Error ? (error.stack ?? "") : String(error)}`);
     };
     hal.onEvent = () => {
       if (hal.isDead) return;
-      if (this._thrown !== undefined) this._fail("what a callback threw did not surface");
+      if (this._thrown !== undefined) this.fail("what a callback threw did not surface");
       this._check();
     };
     const hear = (told: () => string, note: () => void): void => {
-      if (hal.isDead) return;
-      if (this.world.trace !== undefined) this._note(`      ${told()}`);
-      if (this._isCalling) this._fail(`a callback inside a call: ${told()}`);
-      note();
-      this._check();
+      this.hear(hal, told, note);
     };
     client.on("connect", (_, isPresent) => {
       hear(() => `connect, session present ${isPresent}`, () => {
@@ -278,7 +339,7 @@ export class Device implements Customer {
       });
       if (hal.isDead) return;
       this.subscribe();
-      this._react(hal);
+      this.react(hal);
     });
     client.on("connfail", (_, reason) => {
       hear(() => `connfail ${reason}`, () => {
@@ -289,74 +350,96 @@ export class Device implements Customer {
     client.on("offline", (_, reason) => {
       hear(() => `offline ${reason}`, () => {
         monitor.offline(reason);
+        if (reason === END_RECEIVE_MAXIMUM && this.broker.window <= this.receiveMaximum) {
+          this.fail(`offline: reason ${reason}, the broker's window is ${this.broker.window}`);
+        }
+        for (const helper of this._helpers) helper.offline?.();
       });
       this._afterEnd(hal);
     });
     client.on("message", (_, topic, data: Data, info) => {
       hear(() => `message ${topic} ${uidOf(topic, asText(data))}`, () => {
-        this._received(topic, data, info, true);
+        this.reading(false);
+        this.received(topic, asText(data), info, "whole");
       });
-      this._react(hal);
+      this.react(hal);
     });
     client.on("overflow", (_, topic, data: Data, info) => {
       hear(() => `overflow ${topic} ${asText(data).slice(0, 8)}`, () => {
-        this._received(topic, data, info, false);
+        this.reading(false);
+        this.received(topic, asText(data), info, "cut");
       });
-      this._react(hal);
+      this.react(hal);
     });
     if (!this.plan.listens) return;
     client.on("puback", () => {
       hear(() => "puback", () => {
         monitor.done("publish", undefined, client.connected);
       });
-      this._react(hal);
+      this.react(hal);
     });
     client.on("suback", (_, granted) => {
       hear(() => `suback ${granted.join(" ")}`, () => {
         monitor.done("subscribe", granted, client.connected);
       });
-      this._react(hal);
+      this.react(hal);
     });
     client.on("unsuback", () => {
       hear(() => "unsuback", () => {
         monitor.done("unsubscribe", undefined, client.connected);
       });
-      this._react(hal);
+      this.react(hal);
     });
   }
 
-  private _received(topic: string, data: Data, info: MessageInfo, isWhole: boolean): void {
-    const text = asText(data);
+  /** A message is told, or a piece of one. */
+  reading(isPiece: boolean): void {
+    for (const helper of this._helpers) helper.reading?.(isPiece);
+  }
+
+  /** A callback of the client, which `note` judges. */
+  hear(hal: DeviceHal, told: () => string, note: () => void): void {
+    if (hal.isDead) return;
+    if (this.world.trace !== undefined) this._note(`      ${told()}`);
+    if (this._isCalling) this.fail(`a callback inside a call: ${told()}`);
+    note();
+    this._check();
+  }
+
+  /** A message has come, whole, or the beginning of one that was too long, or all pieces of such a one. */
+  received(topic: string, text: string, info: MessageInfo, how: "whole" | "cut" | "pieces"): void {
+    const isWhole = how !== "cut";
     const { qos, dup, packetId } = info;
-    if ((qos === 0) !== (packetId === 0)) this._fail(`message: packet id ${packetId} at QoS ${qos}`);
-    const sent = packetId === 0 ? 0 : this._broker.uidInflight(this, packetId);
+    if ((qos === 0) !== (packetId === 0)) this.fail(`message: packet id ${packetId} at QoS ${qos}`);
+    const sent = packetId === 0 ? 0 : this.broker.uidInflight(this, packetId);
     // Of a message that was cut short, the packet id is all that says which it is.
     const uid = uidOf(topic, text) || sent;
     if (uid === 0) {
-      if (isWhole || qos > 0) this._fail(`a message that nobody sent: ${topic} ${text.slice(0, 20)}`);
+      if (isWhole || qos > 0) this.fail(`a message that nobody sent: ${topic} ${text.slice(0, 20)}`);
       return;
     }
-    if (sent !== 0 && sent !== uid) this._fail(`message ${uid} has the packet id of message ${sent}`);
-    const message = this._ledger.messages.get(uid);
+    if (sent !== 0 && sent !== uid) this.fail(`message ${uid} has the packet id of message ${sent}`);
+    const message = this.ledger.messages.get(uid);
     if (message !== undefined) {
       const length = packetLength(message.topic.length + 2 + (qos > 0 ? 2 : 0) + message.payload.length);
       const limit = this.plan.options.maxMessageLength;
-      if (isWhole !== length <= limit) {
-        this._fail(`${textOf(message)}: ${isWhole ? "message" : "overflow"}, packet ${length}, limit ${limit}`);
+      if ((how === "whole") !== length <= limit) {
+        this.fail(`${textOf(message)}: ${how}, packet ${length}, limit ${limit}`);
       }
     }
-    this._ledger.delivered(this, uid, topic, text, isWhole, qos, dup, this.monitor.session);
+    this.ledger.delivered(this, uid, topic, text, isWhole, qos, dup, this.monitor.session);
   }
 
   /** What an application does inside a callback: now and then something more, now and then a mistake. */
-  private _react(hal: DeviceHal): void {
+  react(hal: DeviceHal): void {
     const { world, plan } = this;
-    if (world.isHealed) return;
-    if (plan.fragile > 0 && !hal.isDead && world.random.chance(plan.fragile)) this.restart(world.random.below(2000));
-    if (!hal.isDead && plan.busy > 0 && world.random.chance(plan.busy)) drawAction(world.random, plan).run(this);
+    if (world.isHealed || hal.isDead) return;
+    this.isReacting = true;
+    if (plan.fragile > 0 && world.random.chance(plan.fragile)) this.restart(world.random.below(2000));
+    if (!this._isOff && plan.busy > 0 && world.random.chance(plan.busy)) this.act();
+    this.isReacting = false;
     if (plan.throwing > 0 && world.random.chance(plan.throwing)) {
-      this._thrown = new Thrown("of the application");
-      throw this._thrown;
+      throw this.thrown();
     }
   }
 
@@ -367,7 +450,7 @@ export class Device implements Customer {
         if (this.monitor.isIdle) this.connect();
       } else this._planConnect();
     }
-    this._react(hal);
+    this.react(hal);
   }
 
   private _planConnect(): void {
@@ -388,13 +471,13 @@ export class Device implements Customer {
 
   private _setWill(): void {
     const { random } = this.world;
-    const uid = this._ledger.nextUid();
+    const uid = this.ledger.nextUid();
     const qos = random.below(3) as QoS;
     const retain = random.chance(20);
-    const message = this._ledger.add(
+    const message = this.ledger.add(
       uid, `w/t${this.index}`, payloadOf(uid, random.between(1, 30)), qos, retain, this, 0, true,
     );
-    this._call(`lwt ${textOf(message)}`, () => {
+    this.call(`lwt ${textOf(message)}`, () => {
       this.client.lwt(message.topic, message.payload, qos, retain);
       return true;
     });
@@ -407,33 +490,36 @@ export class Device implements Customer {
     const table: Record<string, QoS> = {};
     for (let left = random.between(1, 3); left > 0; left--) table[random.pick(FILTERS)] = random.below(3) as QoS;
     const wasConnected = this.client.connected;
-    const isTaken = this._call(`${kind} ${Object.keys(table).join(" ")}`, () => this.client[kind](table));
+    const isTaken = this.call(`${kind} ${Object.keys(table).join(" ")}`, () => this.client[kind](table));
     if (!isTaken) return;
-    if (!wasConnected) this._fail(`${kind}: accepted without a session`);
-    this.monitor.filtered(kind, this.plan.listens);
+    if (!wasConnected) this.fail(`${kind}: accepted without a session`);
+    const index = this.monitor.filtered(kind, this.plan.listens);
+    for (const helper of this._helpers) {
+      helper.accepted?.({ kind, message: undefined, index, link: this.monitor.session });
+    }
   }
 
-  private _call(what: string, call: () => boolean): boolean {
+  call<T>(what: string, call: () => T): T {
     const wasCalling = this._isCalling;
     const { trace } = this.world;
     this._isCalling = true;
     const answer = call();
     this._isCalling = wasCalling;
-    if (trace !== undefined) this._note(`${what} = ${answer}`);
+    if (trace !== undefined) this._note(`${what} = ${String(answer)}`);
     this._check();
     return answer;
   }
 
   private _check(): void {
     const wrong = this.probe.check();
-    if (wrong !== "") this._fail(wrong);
+    if (wrong !== "") this.fail(wrong);
   }
 
   private _note(text: string): void {
     this.world.note(this.index, text);
   }
 
-  private _fail(rule: string): void {
+  fail(rule: string): void {
     this.world.fail(this.index, rule);
   }
 }

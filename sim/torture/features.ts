@@ -4,7 +4,15 @@
  */
 import type { Client, ClientOptions } from "../../src/face.js";
 import type { Device } from "./device.js";
+import { DRAINING } from "./draining.js";
+import type { Accepted } from "./monitor.js";
+import { OUTCOMES } from "./outcomes.js";
+import type { DevicePlan } from "./plan.js";
+import { QUEUE_OFFLINE, QUEUE_POLICY } from "./policy.js";
 import type { Random } from "./random.js";
+import { DATA, PAUSE } from "./reading.js";
+import { SNAPSHOTS } from "./snapshots.js";
+import { STREAMS } from "./streams.js";
 
 /** Something that an application may do. */
 export interface Action {
@@ -14,19 +22,39 @@ export interface Action {
   run(device: Device): void;
 }
 
+/** A feature in one life of a device: what the application does with it, and what it has to hear of. */
+export interface Helper {
+  readonly actions?: readonly Action[];
+  /** An operation was accepted. */
+  accepted?(operation: Accepted): void;
+  /** A message, or a part of one, is about to be told. */
+  reading?(isPiece: boolean): void;
+  /** `offline` was told. */
+  offline?(): void;
+  /** Everything is to be finished. */
+  heal?(): void;
+  /** What it still waits for, or "". */
+  unrest?(): string;
+}
+
 export interface Feature {
   readonly name: string;
+  /** What has to occur in many schedules, by the names that `World.count` is given. */
+  readonly exercises: readonly string[];
+  /** False: such a device cannot have it. */
+  suits?(plan: DevicePlan): boolean;
   /** Options that the client is constructed with. */
   options?(random: Random): Partial<ClientOptions>;
   /** A client was constructed: adds methods to it, sets callbacks. */
-  attach?(device: Device, client: Client): void;
-  /** What an application does with it. */
-  readonly actions?: readonly Action[];
+  attach?(device: Device, client: Client): Helper;
   /**
-   * Saves what a device has in RAM, and returns what puts it back into its next life, before that connects; returns
-   * false if it could not.
+   * The power fails: saves what the device has in RAM, and returns what puts it back into its next life, before that
+   * connects; returns false if it could not.
    */
-  save?(device: Device): (device: Device) => boolean;
+  save?(device: Device): (device: Device, offMs: number) => boolean;
 }
 
-export const FEATURES: readonly Feature[] = [];
+/** In the order in which they are attached: what replaces a method comes before what uses it. */
+export const FEATURES: readonly Feature[] = [
+  QUEUE_OFFLINE, QUEUE_POLICY, SNAPSHOTS, DRAINING, OUTCOMES, DATA, PAUSE, STREAMS,
+];

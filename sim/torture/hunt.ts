@@ -18,10 +18,12 @@ export interface Tally {
   /** Virtual time, seconds. */
   seconds: number;
   findings: Finding[];
+  /** How often things happened that are to happen now and then. */
+  counts: Record<string, number>;
 }
 
 export function emptyTally(): Tally {
-  return { schedules: 0, events: 0, messages: 0, seconds: 0, findings: [] };
+  return { schedules: 0, events: 0, messages: 0, seconds: 0, findings: [], counts: {} };
 }
 
 /** Adds what one schedule, or many, came to. */
@@ -31,6 +33,11 @@ export function addTally(sum: Tally, more: Tally): void {
   sum.messages += more.messages;
   sum.seconds += more.seconds;
   sum.findings.push(...more.findings);
+  for (const [what, count] of Object.entries(more.counts)) addCount(sum, what, count);
+}
+
+function addCount(tally: Tally, what: string, count: number): void {
+  tally.counts[what] = (tally.counts[what] ?? 0) + count;
 }
 
 /**
@@ -45,6 +52,7 @@ export function hunt(seed: number, step: number, count: number, most: number): T
     tally.schedules++;
     tally.events += result.events;
     tally.messages += result.messages;
+    for (const [what, times] of result.counts) addCount(tally, what, times);
     tally.seconds += result.lengthMs / 1000;
     if (result.rule !== undefined) tally.findings.push({ seed: result.seed, rule: result.rule });
   }

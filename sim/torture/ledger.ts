@@ -47,6 +47,10 @@ export interface Party {
   restarts: number;
   /** Times that the broker lost its session. */
   losses: number;
+  /** Messages at QoS 0 that wait may make room for others. */
+  readonly dropsOldest: boolean;
+  /** False if everything that was written since the message was accepted was read, and read whole. */
+  mayHaveBeenCut(message: Message): boolean;
 }
 
 /** A message, from the call on. */
@@ -61,7 +65,7 @@ export interface Message {
   readonly source: Party | undefined;
   /** Number of the session it was accepted in. */
   readonly session: number;
-  readonly restarts: number;
+  restarts: number;
   readonly losses: number;
   /** A will may be published again with each connection. */
   readonly isWill: boolean;
@@ -79,8 +83,24 @@ export interface Message {
   isDone: boolean;
   restartsWhenDone: number;
   lossesWhenDone: number;
-  /** The connection that it was accepted on came to its end. */
-  hasLostConnection: boolean;
+  /** The first connection that it could leave on. */
+  firstLink: number;
+  /** Its payload is not kept by the client. */
+  isStreamed: boolean;
+  /** It stays over the loss of a connection though its QoS is 0. */
+  isKept: boolean;
+  /** It may be dropped or expire before it begins to leave. */
+  mayVanish: boolean;
+  /** When it expires; below 0: never, or it cannot be told. */
+  expiresMs: number;
+  /** It was not in the snapshot that its device was given back. */
+  isVoid: boolean;
+  /** It was in an older one: what has become of it since, the device does not know. */
+  isOld: boolean;
+  /** The broker has acknowledged it for good. */
+  isAcked: boolean;
+  /** Its outcome, once it was told to who asked for that; "" before. */
+  outcome: string;
 }
 
 /** A message that the broker owes a device. */
@@ -97,6 +117,8 @@ export interface Delivery {
   isOver: boolean;
   /** The broker does not owe it any more though it was not acknowledged. */
   isLost: boolean;
+  /** PUBREL was sent. */
+  isReleased: boolean;
   lastLink: unknown;
 }
 
@@ -148,7 +170,15 @@ export class Ledger {
       isDone: false,
       restartsWhenDone: 0,
       lossesWhenDone: 0,
-      hasLostConnection: false,
+      firstLink: 0,
+      isStreamed: false,
+      isKept: false,
+      mayVanish: false,
+      expiresMs: -1,
+      isVoid: false,
+      isOld: false,
+      isAcked: false,
+      outcome: "",
     };
     this.messages.set(uid, message);
     return message;
@@ -164,6 +194,46 @@ export class Ledger {
     const mustHave = message.qos === 1 || (message.qos === 2 && message.losses === message.lossesWhenDone);
     if (mustHave && message.arrivals === 0 && !message.isSwallowed) {
       this._fail(source, `${textOf(message)}: puback was called, but the broker does not have it`);
+    }
+  }
+
+  /** It is removed when it is so old, unless it has begun to leave. */
+  expires(message: Message, ageMs: number): void {
+    message.mayVanish = true;
+    message.expiresMs = this._world.nowMs + ageMs;
+  }
+
+  /** What became of it, as the client says. */
+  outcome(message: Message, outcome: string): void {
+    const { source, qos, reads, expiresMs } = message;
+    message.outcome = outcome;
+    if (outcome === "delivered") {
+      if (qos > 0) this.done(message);
+      return;
+    }
+    const what = `${textOf(message)}: ${outcome}`;
+    if (outcome === "refused" || source === undefined) return this._fail(source, what);
+    if (outcome === "lost") {
+      if (qos > 0 && !source.isClean) this._fail(source, `${what}, though its session is persistent`);
+      if (qos === 0 && message.isKept && !source.mayHaveBeenCut(message)) {
+        this._fail(source, `${what}, though it had not begun to leave`);
+      }
+    } else if (outcome === "dropped") {
+      if (qos > 0 || !source.dropsOldest || message.isStreamed) this._fail(source, what);
+    } else if (expiresMs < 0 || this._world.nowMs < expiresMs) {
+      this._fail(source, `${what}, before its time`);
+    }
+    if (reads > 0 && (outcome !== "lost" || qos === 0)) this._fail(source, `${what}, though the broker has it`);
+  }
+
+  /** It is being read: whether it may be, by what was said of it. */
+  checkRead(message: Message, acceptedMs: number, mayHaveBeenSent: boolean): void {
+    const { source, outcome, expiresMs, qos } = message;
+    if (outcome === "expired" || outcome === "dropped" || (outcome === "lost" && qos === 0)) {
+      this._fail(source, `${textOf(message)}: arrives though its outcome was ${outcome}`);
+    }
+    if (message.reads === 0 && expiresMs >= 0 && expiresMs < acceptedMs && !mayHaveBeenSent) {
+      this._fail(source, `${textOf(message)}: arrives though it expired before the connection was there`);
     }
   }
 
@@ -189,6 +259,47 @@ export class Ledger {
     }
   }
 
+  /** The device was given its RAM back; what it did not know of the time in between. */
+  restored(party: Party, unknownMs: number): void {
+    for (const message of this.messages.values()) {
+      if (message.source !== party) continue;
+      if (message.isStreamed) message.isVoid = true;
+      if (message.expiresMs >= 0) message.expiresMs += unknownMs;
+    }
+  }
+
+  /** Behind `restarted`: the device was given back what it once had, with these messages. */
+  reborn(party: Party, uids: number[]): void {
+    for (const uid of uids) {
+      const message = this.messages.get(uid);
+      if (message?.source !== party) {
+        this._fail(party, `snapshot: it has message ${uid}, which nobody has published`);
+        continue;
+      }
+      message.restarts = party.restarts;
+      message.isOld = true;
+      message.isDone = message.isHeard = false;
+      message.outcome = "";
+      message.expiresMs = -1;
+    }
+  }
+
+  /** Nothing is under way, the client says. */
+  checkDrained(party: Party, session: number, link: unknown): void {
+    for (const message of this.messages.values()) {
+      const { source, qos, isWill, restarts, isVoid, isOld, isAcked, mayVanish, losses } = message;
+      if (source !== party || isWill || qos === 0 || restarts !== party.restarts || isVoid || isOld) continue;
+      if (isAcked || mayVanish || losses !== party.losses || (party.isClean && message.session !== session)) continue;
+      this._fail(party, `${textOf(message)}: not acknowledged, but drain says true`);
+    }
+    for (const delivery of this._deliveries[party.index].values()) {
+      const { qos, count, restarts, isOver, isLost, isReleased, losses } = delivery;
+      if (qos < 2 || count === 0 || restarts > 0 || isOver || isLost || isReleased || losses !== party.losses) continue;
+      if (party.isClean && delivery.lastLink !== link) continue;
+      this._fail(party, `${textOf(delivery.message)}: PUBREL is to come, but drain says true`);
+    }
+  }
+
   /** The broker has a message for a device. */
   owe(party: Party, message: Message, qos: number): Delivery {
     const delivery: Delivery = {
@@ -199,6 +310,7 @@ export class Ledger {
       restarts: 0,
       isOver: false,
       isLost: false,
+      isReleased: false,
       lastLink: undefined,
     };
     this._deliveries[party.index].set(message.uid, delivery);
@@ -265,16 +377,23 @@ export class Ledger {
     const isForgotten = restarts !== message.restarts;
     let least = 0;
     let most = qos === 1 && !source.isClean ? Infinity : 1;
-    if (qos === 0) least = message.session === soundSession ? 1 : 0;
+    if (qos === 0) {
+      const isKept = message.isKept && !isForgotten && !source.mayHaveBeenCut(message);
+      least = message.session === soundSession || isKept ? 1 : 0;
+    }
     else if (source.isClean) least = message.isDone || message.session === soundSession ? 1 : 0;
     else if (!isForgotten) least = 1;
     if (qos === 2) {
       most = 1 + losses;
       if (message.isSwallowed || (losses > 0 && !this._isEager)) least = 0;
     }
+    const { outcome } = message;
+    if (message.isVoid || (message.mayVanish && message.reads === 0 && outcome === "")) least = 0;
+    if (outcome === "expired" || outcome === "dropped" || (qos === 0 && outcome === "lost")) least = most = 0;
+    if (message.isOld) most = Infinity;
     if (arrivals < least) this._fail(source, `${textOf(message)}: accepted and lost`);
     if (arrivals > most) this._fail(source, `${textOf(message)}: arrived ${arrivals} times`);
-    if (least > 0 && message.isHeard && !message.isDone && qos > 0 && !isForgotten) {
+    if (least > 0 && message.isHeard && !message.isDone && qos > 0 && !isForgotten && !message.mayVanish) {
       this._fail(source, `${textOf(message)}: its puback was never called`);
     }
   }

@@ -31,8 +31,12 @@ export class Link implements Socket {
   will = 0;
   /** The application was told that the session began. */
   isAccepted = false;
+  /** When it was. */
+  acceptedMs = Infinity;
   /** The application has ended it. */
   isClosing = false;
+  /** While it was ending, the rest of a message was the application's to write. */
+  isOwed = false;
   /** With `close()`, and nothing else. */
   isPolite = false;
   /** Bytes that the client wrote, and of these, those in packets that the broker has read whole. */
@@ -79,6 +83,8 @@ export class Link implements Socket {
   /** The device has no power: what its program still does has no effect. */
   private _isOff = false;
   private _isPeerClosed = false;
+  /** The device is to be told so. */
+  private _isFailing = false;
   private _packetsUp = 0;
   private _packetsDown = 0;
 
@@ -138,6 +144,11 @@ export class Link implements Socket {
     this._down.take(count);
     this._unread -= count;
     this._down.goOn();
+    if (this._isFailing && this._unread === 0) {
+      this._world.after(0, () => {
+        this._failWhenRead();
+      });
+    }
     return count;
   }
 
@@ -287,7 +298,8 @@ export class Link implements Socket {
     if (this.isClosed || this._isPeerClosed) return;
     this._isPeerClosed = true;
     this._world.after(this._world.random.between(0, 20), () => {
-      if (!this.isClosed) this._fail("closed");
+      this._isFailing = true;
+      this._failWhenRead();
     });
   }
 
@@ -295,6 +307,11 @@ export class Link implements Socket {
     const peer = this._peer;
     this._peer = undefined;
     peer?.onEnd();
+  }
+
+  /** The end comes behind what was announced. */
+  private _failWhenRead(): void {
+    if (!this.isClosed && this._isFailing && this._unread === 0) this._fail("closed");
   }
 
   private _fail(failure: SocketFailure): void {

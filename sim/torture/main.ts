@@ -7,7 +7,7 @@ import { addTally, emptyTally } from "./hunt.js";
 import { MUTATIONS } from "./mutations.js";
 import type { Options } from "./options.js";
 import { HELP, readOptions } from "./options.js";
-import { describeFindings, describeMutation, describeSchedule, describeTally } from "./report.js";
+import { describeCounts, describeFindings, describeMutation, describeSchedule, describeTally } from "./report.js";
 
 /** Each worker stops when it has found so much. */
 const MOST_FINDINGS = 50;
@@ -31,6 +31,7 @@ async function main(): Promise<number> {
   for (const part of await Promise.all(shares)) addTally(tally, part);
   tally.findings.sort((a, b) => a.seed - b.seed);
   process.stdout.write(describeFindings(tally.findings, options.lines));
+  if (options.counts) process.stdout.write(describeCounts(tally));
   process.stdout.write(describeTally(tally, options.seed, options.workers, Date.now() - startMs));
   return tally.findings.length > 0 ? 1 : 0;
 }

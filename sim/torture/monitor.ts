@@ -15,12 +15,22 @@ export interface Operation {
   readonly message: Message | undefined;
   /** Stays over the loss of a connection. */
   readonly isKept: boolean;
+  /** May do so: it is kept, but not if it had begun to leave. */
+  readonly mayStay: boolean;
   /**
    * Its connection was lost: it may have been finished before that and wait for the operations before it to be, or it
    * was dropped.
    */
   isOptional: boolean;
   /** Of the subscribes on its connection, the how manieth. */
+  readonly index: number;
+  readonly link: Link | undefined;
+}
+
+/** An operation that was accepted, as the features of a device hear of it. */
+export interface Accepted {
+  readonly kind: Operation["kind"];
+  readonly message: Message | undefined;
   readonly index: number;
   readonly link: Link | undefined;
 }
@@ -56,6 +66,9 @@ export class Monitor {
   private _places = [0];
   /** The connection whose session was accepted, until `offline`. */
   session: Link | undefined;
+  /** The application has paused reading. */
+  isPaused = false;
+  private _resumedMs = 0;
   private _attempt: Attempt | undefined;
   private _retries = false;
   /** Whether the application or something else has ended the session cannot be told. */
@@ -76,12 +89,40 @@ export class Monitor {
 
   /** Every outcome that must come has come. */
   get isSettled(): boolean {
-    return this._places.some((place) => this._pending.every(({ isOptional }, at) => at < place || isOptional));
+    return this._places.some((place) => this._pending.every((operation, at) => at < place || isOptional(operation)));
   }
 
   /** The client has nothing to tell about a connection: the application may start one. */
   get isIdle(): boolean {
     return this._attempt === undefined && this.session === undefined;
+  }
+
+  /** What may still be under way when the device is given its RAM back. */
+  pending(): Operation[] {
+    return this._pending.filter(({ kind, mayStay }) => kind === "publish" && mayStay)
+      .map((operation) => ({ ...operation, isOptional: true }));
+  }
+
+  /** It was: which of these callbacks are still to come cannot be told. */
+  carry(pending: Operation[]): void {
+    this._pending = [...pending];
+    for (const { message } of pending) if (message !== undefined) message.isHeard = false;
+  }
+
+  /** Nothing more will happen: of what cannot be told for certain, nothing is asked. */
+  conclude(): void {
+    for (let at = Math.min(...this._places); at < this._pending.length; at++) {
+      const { message } = this._pending[at];
+      if (message !== undefined && this._places.length > 1) message.isHeard = false;
+    }
+  }
+
+  /** Reading goes on. */
+  resumed(): void {
+    this.isPaused = false;
+    this._resumedMs = this._world.nowMs;
+    const { session } = this;
+    if (session !== undefined && session.silentSinceMs >= 0) this.silent(session);
   }
 
   /** The life of the device is over: nothing is owed any more. */
@@ -133,14 +174,17 @@ export class Monitor {
     if (!isCalledBack) return;
     message.isHeard = true;
     const isKept = message.qos > 0 && !this._party.isClean;
-    this._pending.push({ kind: "publish", message, isKept, isOptional: false, index: 0, link: this.session });
+    const mayStay = isKept || message.isKept;
+    this._pending.push({ kind: "publish", message, isKept, mayStay, isOptional: false, index: 0, link: this.session });
   }
 
-  /** `subscribe` or `unsubscribe` answered true. */
-  filtered(kind: "subscribe" | "unsubscribe", isCalledBack: boolean): void {
+  /** `subscribe` or `unsubscribe` answered true. Returns its place among those of its kind on this connection. */
+  filtered(kind: "subscribe" | "unsubscribe", isCalledBack: boolean): number {
     const index = kind === "subscribe" ? this._subscribes++ : 0;
-    if (!isCalledBack) return;
-    this._pending.push({ kind, message: undefined, isKept: false, isOptional: false, index, link: this.session });
+    if (!isCalledBack) return index;
+    const link = this.session;
+    this._pending.push({ kind, message: undefined, isKept: false, mayStay: false, isOptional: false, index, link });
+    return index;
   }
 
   // What the client calls.
@@ -154,6 +198,7 @@ export class Monitor {
     this.session = link;
     this._subscribes = 0;
     this._isReasonOpen = false;
+    link.acceptedMs = this._world.nowMs;
     link.isAccepted = true;
   }
 
@@ -170,10 +215,12 @@ export class Monitor {
     if (link === undefined) return this._fail(`offline ${reason}: no session was up`);
     if (link.isClosing !== (reason === 0) && !this._isReasonOpen) this._fail(`offline: reason ${reason}`);
     this.session = undefined;
+    this.isPaused = false;
     for (const operation of this._pending) if (!operation.isKept) operation.isOptional = true;
     // What was finished, and had nothing before it that was not, was told by now.
     this._moveTo(this._places.map((place) => {
-      while (place < this._pending.length && this._pending[place].isOptional) place++;
+      while (place < this._pending.length && isOptional(this._pending[place]) &&
+        !this._pending[place].mayStay) place++;
       return place;
     }));
     if (this._retries && !link.isClosing && this._attempt === undefined) {
@@ -189,7 +236,7 @@ export class Monitor {
   done(kind: Operation["kind"], granted: Uint8Array | undefined, isUp: boolean): void {
     const pending = this._pending;
     const places: number[] = [];
-    const maySkip = (operation: Operation): boolean => operation.isOptional || (!isUp && !operation.isKept);
+    const maySkip = (operation: Operation): boolean => isOptional(operation) || (!isUp && !operation.isKept);
     for (const place of this._places) {
       for (let at = place; at < pending.length; at++) {
         if (pending[at].kind === kind && isGranted(pending[at], granted)) places.push(at + 1);
@@ -211,8 +258,11 @@ export class Monitor {
 
   /** The connection fell silent: the client has to find that out. */
   silent(link: Link): void {
-    this._world.after(2 * this._limits.keepAliveMs + LATE_MS, () => {
+    const limitMs = 2 * this._limits.keepAliveMs + LATE_MS;
+    this._world.after(limitMs, () => {
       if (this._isOver || this.session !== link || link.isClosing) return;
+      // What is not read is not missed.
+      if (this.isPaused || this._world.nowMs < this._resumedMs + limitMs) return;
       this._fail(`half-open: nothing came for ${2 * this._limits.keepAliveMs} ms, and the session is still up`);
     });
   }
@@ -247,6 +297,11 @@ export class Monitor {
   private _fail(rule: string): void {
     this._world.fail(this._party.index, rule);
   }
+}
+
+/** Its callback may never come. */
+function isOptional(operation: Operation): boolean {
+  return operation.isOptional || operation.message?.mayVanish === true;
 }
 
 /** What the broker has granted is what the callback says. */

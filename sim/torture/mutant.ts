@@ -3,7 +3,7 @@
  * mutated library may never return.
  */
 import { readFileSync } from "node:fs";
-import { basename, dirname, resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runInThisContext } from "node:vm";
 import { build } from "esbuild";
@@ -48,8 +48,10 @@ export async function huntMutant(
     plugins: [{
       name: "mutation",
       setup(bundler) {
-        bundler.onLoad({ filter: /[\\/]src[\\/][^\\/]+\.ts$/ }, ({ path }) =>
-          source !== undefined && basename(path) === mutation?.file ? { contents: source, loader: "ts" } : null);
+        bundler.onLoad({ filter: /[\\/]src[\\/].*\.ts$/ }, ({ path }) => {
+          const isMutated = source !== undefined && path === resolve(SRC, mutation?.file ?? "");
+          return isMutated ? { contents: source, loader: "ts" } : null;
+        });
       },
     }],
   });

@@ -24,54 +24,50 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a message that lies in one chunk is acknowledged and not delivered",
     file: "session.ts",
-    find: "      if (this._qos === 2) this.remember();\n",
-    replace: "      if (this._qos === 2) this.remember();\n      if (this._qos === 1 && " +
-      "payloadIs(end - start)) return " +
-      "this._acknowledge(PUBACK, packetId);\n      function payloadIs(length: number): boolean { " +
-      "return length === 7; }\n",
+    find: "      this._handler.onWhole(topic, flags,",
+    replace: "      if ((flags & QOS_1) === 0 || end - start !== 7) this._handler.onWhole(topic, flags,",
   },
   {
     name: "received QoS 2 ids are forgotten though the session is present",
     file: "session.ts",
-    find: "    if (!sessionPresent) this._receivedEnd = CONTROL_CAPACITY;",
-    replace: "    this._receivedEnd = CONTROL_CAPACITY;",
+    find: "    if (!sessionPresent) this.receivedEnd = CONTROL_CAPACITY;",
+    replace: "    this.receivedEnd = CONTROL_CAPACITY;",
   },
   {
     name: "received QoS 2 ids are kept though the broker has lost the session",
     file: "session.ts",
-    find: "    if (!sessionPresent) this._receivedEnd = CONTROL_CAPACITY;",
+    find: "    if (!sessionPresent) this.receivedEnd = CONTROL_CAPACITY;",
     replace: "",
   },
   {
     name: "received QoS 2 ids are never released",
     file: "session.ts",
-    find: "      if (index > 0) control.copyWithin(index, (this._receivedEnd -= 2), this._receivedEnd + 2);",
-    replace: "      if (index > 0 && control[index + 1] > 3) control.copyWithin(index, (this._receivedEnd -= 2), " +
-      "this._receivedEnd + 2);",
+    find: "      if (index > 0) this._forget(index);",
+    replace: "      if (index > 0 && packetId > 3) this._forget(index);",
   },
   {
     name: "PUBREL releases the wrong received id",
     file: "session.ts",
-    find: "(this._receivedEnd -= 2), this._receivedEnd + 2);",
-    replace: "(this._receivedEnd -= 2), this._receivedEnd);",
+    find: "    this.control.copyWithin(index, index + 2, this.receivedEnd);",
+    replace: "",
   },
   {
     name: "a repeated QoS 2 message is delivered again",
     file: "session.ts",
-    find: "      if (this._isRepeated) return undefined;",
-    replace: "",
+    find: "        this._message = REPEATED;\n        return undefined;",
+    replace: "        return topic;",
   },
   {
     name: "a packet id that comes round is not looked for",
     file: "outbox.ts",
-    find: "      if (this._given < MAX_PACKET_ID || this._find(packetId) < 0) return packetId;",
+    find: "      if (this.given < MAX_PACKET_ID || this.find(packetId) < 0) return packetId;",
     replace: "      return packetId;",
   },
   {
     name: "the same packet id again",
     file: "outbox.ts",
-    find: "    this._lastPacketId = packetId;",
-    replace: "    if (this._lastPacketId < 5) this._lastPacketId = packetId;",
+    find: "    this.lastPacketId = packetId;",
+    replace: "    if (this.lastPacketId < 5) this.lastPacketId = packetId;",
   },
   {
     name: "packet ids end at 65535",
@@ -82,7 +78,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "no DUP",
     file: "outbox.ts",
-    find: "        encoder.markDup(this.arena, this._table[entry + OFFSET]);",
+    find: "        encoder.markDup(this.arena, this.table[entry + OFFSET]);",
     replace: "        continue;",
   },
   {
@@ -114,61 +110,61 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "PUBREC is forgotten over a loss",
     file: "outbox.ts",
-    find: "      const isPublish = ack === PUBACK || ack === PUBREC || ack === PUBCOMP;",
-    replace: "      const isPublish = ack === PUBACK || ack === PUBREC;",
+    find: "  return ack > 0 && ack < SUBACK;",
+    replace: "  return ack > 0 && ack < PUBCOMP;",
   },
   {
     name: "QoS 1 is forgotten over a loss",
     file: "outbox.ts",
-    find: "      const isPublish = ack === PUBACK || ack === PUBREC || ack === PUBCOMP;",
-    replace: "      const isPublish = ack === PUBREC || ack === PUBCOMP;",
+    find: "  return ack > 0 && ack < SUBACK;",
+    replace: "  return ack > 4 && ack < SUBACK;",
   },
   {
     name: "what is resent begins with the newest",
     file: "outbox.ts",
-    find: "    this._passDone();\n  }\n\n  /** Where in the table the entry is that is `index`",
+    find: "    this.passDone();\n  }\n\n  /** Where in the table the entry is that is `index`",
     replace: "    if (this.operations > 1) {\n" +
-      "      const a = this._entry(0);\n      const b = this._entry(1);\n" +
-      "      const entry = this._table.slice(a, a + ENTRY);\n      this._table.copyWithin(a, b, b + ENTRY);\n" +
-      "      this._table.set(entry, b);\n    }\n" +
-      "    this._passDone();\n  }\n\n  /** Where in the table the entry is that is `index`",
+      "      const a = this.entry(0);\n      const b = this.entry(1);\n" +
+      "      const entry = this.table.slice(a, a + ENTRY);\n      this.table.copyWithin(a, b, b + ENTRY);\n" +
+      "      this.table.set(entry, b);\n    }\n" +
+      "    this.passDone();\n  }\n\n  /** Where in the table the entry is that is `index`",
   },
   {
     name: "the queue is kept where `cleansession` is 1",
     file: "session.ts",
-    find: "    this.outbox.disconnect(!this._cleanSession);",
-    replace: "    this.outbox.disconnect(true);",
+    find: "    this.outbox.disconnect(!this.cleanSession, this.queueOffline);",
+    replace: "    this.outbox.disconnect(true, this.queueOffline);",
   },
   {
     name: "no deadline for PINGRESP",
     file: "session.ts",
-    find: "    if (this._isPinging && !isAfter(this._pingDeadlineMs, nowMs)) return this._end(END_PINGRESP_OVERDUE);",
+    find: "    if (this._isPinging && !isAfter(this._pingDeadlineMs, nowMs)) return " +
+      "this.end(END_PINGRESP_OVERDUE);",
     replace: "",
   },
   {
     name: "PINGREQ comes late",
     file: "session.ts",
-    find: "this._keepAliveMs - (this._keepAliveMs >> 4);",
-    replace: "this._keepAliveMs + (this._keepAliveMs >> 3);",
+    find: " + keepAliveMs - (keepAliveMs >> KEEP_ALIVE_MARGIN);",
+    replace: " + keepAliveMs + (keepAliveMs >> 3);",
   },
   {
     name: "no deadline for acknowledgements",
     file: "session.ts",
-    find: "    if (this.outbox.longestWait(nowMs) >= this._ackTimeoutMs) return this._end(END_ACK_OVERDUE);",
+    find: "    if (this.outbox.longestWait(nowMs) >= this._ackTimeoutMs) return this.end(END_ACK_OVERDUE);",
     replace: "",
   },
   {
     name: "no deadline for CONNACK",
     file: "session.ts",
-    find: "        return this._end(CONN_FAIL_TIMEOUT_RECEIVING);",
-    replace: "        return;",
+    find: "    if (phase === AWAIT_CONNACK) return this.end(CONN_FAIL_TIMEOUT_RECEIVING);",
+    replace: "    if (phase === AWAIT_CONNACK) return;",
   },
   {
     name: "offline twice",
     file: "connection.ts",
-    find: "    this._hasOutcome = false;\n    if (this._wasAccepted)",
-    replace: "    this._hasOutcome = false;\n    if (this._wasAccepted && this._reason === -12) " +
-      "this._handler.onOffline(this._reason);\n    if (this._wasAccepted)",
+    find: "    this._reason = NO_OUTCOME;\n",
+    replace: "    this._reason = NO_OUTCOME;\n    if (reason === -12) this.handler.onOffline(reason);\n",
   },
   {
     name: "offline is not told when the peer closes while `close()` is under way",
@@ -185,21 +181,21 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the outcome of a connect behind close is lost",
     file: "connection.ts",
-    find: "    if (next !== undefined && this._socket === undefined) {\n      this._nextTarget = undefined;",
-    replace: "    if (next !== undefined && this._socket === undefined) {\n      this._nextTarget = undefined;\n" +
-      "      if (this._isPausing) return;\n      if (!this._wasAccepted) return;",
+    find: "    if (next && !this._socket) {\n      this._nextTarget = undefined;",
+    replace: "    if (next && !this._socket) {\n      this._nextTarget = undefined;\n      if " +
+      "(this._nowMs % 3 === 0) return;",
   },
   {
     name: "the callback of an operation is skipped",
     file: "connection.ts",
-    find: "      outbox.dropDone();\n      this._handler.onDone(type, granted);",
-    replace: "      outbox.dropDone();\n      if (outbox.operations !== 3) this._handler.onDone(type, granted);",
+    find: "      outbox.dropDone();\n      this.handler.onDone(type, granted);",
+    replace: "      outbox.dropDone();\n      if (outbox.operations !== 3) this.handler.onDone(type, granted);",
   },
   {
     name: "room in the arena is released with PUBREC",
     file: "outbox.ts",
-    find: "      this._shrink(entry, keep);\n    } else {",
-    replace: "      this._shrink(entry, 0);\n    } else {",
+    find: "      this.shrink(entry, keep);\n    } else {",
+    replace: "      this.shrink(entry, 0);\n    } else {",
   },
   {
     name: "room in the arena is released when a message is sent",
@@ -229,32 +225,31 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "QoS 0 is kept over a loss and sent again",
     file: "outbox.ts",
-    find: "      if ((table[from] & DONE) === 0 && !(keep && isPublish)) {",
-    replace: "      if ((table[from] & DONE) === 0 && !(keep && (isPublish || ack === 0))) {",
+    find: "      const stays = kind === 0 ? keepUnsent && i !== begun :",
+    replace: "      const stays = kind === 0 ? keep :",
   },
   {
     name: "a packet that was begun is continued on the next connection",
     file: "outbox.ts",
-    find: "    this.partial = 0;\n    this.passed = 0;",
-    replace: "    this.passed = 0;",
+    find: "    this.inflight = this._hint = this.partial = this.passed = 0;",
+    replace: "    this.inflight = this._hint = this.passed = 0;",
   },
   {
     name: "acknowledgements of the last connection leave on the next",
     file: "session.ts",
-    find: "    this._connectLeft = this._controlStart = this._controlEnd = this._pingEnd = 0;\n    " +
-      "this._decoder.stop();",
-    replace: "    this._connectLeft = this._pingEnd = 0;\n    this._decoder.stop();",
+    find: "    this.forgetAcknowledgements();\n    this.decoder.stop();",
+    replace: "    this.decoder.stop();",
   },
   {
     name: "bytes of the last connection are read on the next",
     file: "session.ts",
-    find: "    this._decoder.reset();\n    this.out",
+    find: "    this.decoder.reset();\n    this.out",
     replace: "    this.out",
   },
   {
     name: "a full buffer of acknowledgements loses one",
     file: "session.ts",
-    find: "    if (this.isHeld()) this._decoder.stop();",
+    find: "    if (this._controlEnd > CONTROL_FULL) this.decoder.stop();",
     replace: "    if (this._controlEnd > CONTROL_CAPACITY - 4) this._controlEnd -= 4;",
   },
   {
@@ -266,8 +261,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a socket that has closed is written to",
     file: "connection.ts",
-    find: "    this._socket = undefined;\n    this._room = -1;\n    this._isOver = false;",
-    replace: "    this._room = -1;\n    this._isOver = false;",
+    find: "    this._socket = undefined;\n    this._room = -1;\n    this._readable = 0;",
+    replace: "    this._room = -1;\n    this._readable = 0;",
   },
   {
     name: "one byte more is written than there is room for",
@@ -278,15 +273,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a callback runs inside the call",
     file: "connection.ts",
-    find: "    this._nowMs = this._hal.now();\n    this._flush();\n    this._arm();\n  }",
-    replace: "    this._nowMs = this._hal.now();\n    this._flush();\n    this.onDone();\n    this._arm();\n  }",
+    find: "    this._readClock();\n    this._flush();\n    this._arm();\n  }",
+    replace: "    this._readClock();\n    this._flush();\n    this.onDone();\n    this._arm();\n  }",
   },
   {
     name: "a callback that throws stops what follows",
     file: "callbacks.ts",
-    find: "      callback(this._client, topic, data, info);\n    } catch (error) {\n      this._hal.uncaught(error);",
-    replace: "      callback(this._client, topic, data, info);\n    } catch (error) {\n      " +
-      "this._hal.uncaught(error);\n" +
-      "      throw error;",
+    find: "offset, total, info);\n      }\n    } catch (error) {\n      this._client.hal.uncaught(error);",
+    replace: "offset, total, info);\n      }\n    } catch (error) {\n      " +
+      "this._client.hal.uncaught(error);\n      throw error;",
   },
 ];

@@ -12,6 +12,8 @@ export interface Options {
   lines: number;
   /** The library is not tried, but the simulator: by the deliberate defects that it has to find. */
   mutations: boolean;
+  /** Says how often the optional parts of the library were exercised. */
+  counts: boolean;
 }
 
 const DEFAULT_SCHEDULES = 20000;
@@ -25,6 +27,7 @@ Tries to break the delivery of the client: seeded schedules of bad networks, bro
 in virtual time. Every schedule has a seed, and the seed repeats it.
 
   npm run torture -- [--schedules N] [--seed S] [--workers W] [--lines L] [--mutations]
+                     [--counts]
 
 --schedules N     how many; default: ${DEFAULT_SCHEDULES}. With 1 its trace is shown
 --seed S          seed of the first, the next one has S + 1; default: taken from the clock, and shown
@@ -32,6 +35,7 @@ in virtual time. Every schedule has a seed, and the seed repeats it.
 --lines L         most lines of a trace; default: ${DEFAULT_LINES}
 --mutations       try the simulator instead: says behind how many schedules, of N at most (default:
                   ${DEFAULT_SCHEDULES_MUTATED}), it finds each of the defects in sim/torture/mutations.ts
+--counts          say how often the optional parts of the library were exercised
 --help            show this
 
 Exit status: 0 if no rule was broken; 1 otherwise, each kind with its seed and the trace of one schedule.
@@ -43,6 +47,7 @@ const OPTIONS = {
   workers: { type: "string" },
   lines: { type: "string" },
   mutations: { type: "boolean" },
+  counts: { type: "boolean" },
   help: { type: "boolean", short: "h" },
 } as const;
 
@@ -59,6 +64,7 @@ export function readOptions(args: string[]): Options | undefined {
     workers: Math.min(schedules, readInteger("--workers", values.workers, availableParallelism(), 1, 256)),
     lines: readInteger("--lines", values.lines, DEFAULT_LINES, 1, 1000000),
     mutations,
+    counts: values.counts === true,
   };
 }
 

@@ -62,13 +62,20 @@ export function drawPlan(random: Random): Plan {
     actions: random.between(5, 40),
     longestPauseMs: random.pick([0, 20, 200, 200, 1000, 5000]),
     strikes: random.pick([0, 5, 15]),
-    restarts: random.chance(20) ? 8 : 0,
+    restarts: random.pick([0, 0, 0, 8, 20]),
     brokerRestarts: random.pick([0, 0, 0, 4, 12]),
     mayForget: random.chance(50),
   };
 }
 
 function drawDevice(random: Random): DevicePlan {
+  const plan = drawBasis(random);
+  plan.features = FEATURES.filter((feature) => random.chance(30) && feature.suits?.(plan) !== false);
+  for (const feature of plan.features) Object.assign(plan.options, feature.options?.(random));
+  return plan;
+}
+
+function drawBasis(random: Random): DevicePlan {
   const keepAliveSeconds = random.pick([1, 2, 5, 20, 60]);
   const maxMessageLength = random.pick([16, 40, 100, 300, 1024]);
   const isRoomy = random.chance(40);
@@ -91,13 +98,13 @@ function drawDevice(random: Random): DevicePlan {
     autoReconnect: random.chance(25),
     reconnectMs: random.chance(30) ? 0 : random.between(1, 3000),
     busy: random.pick([0, 10, 30]),
-    fragile: random.chance(8) ? 3 : 0,
+    fragile: random.chance(15) ? 3 : 0,
     throwing: random.chance(15) ? 10 : 0,
     willing: random.chance(30) ? 50 : 0,
     listens: random.chance(90),
     qos: random.pick([[0, 1, 2], [1, 2], [2], [1], [0, 1], [0, 1, 1, 2, 2, 2]]),
     largest: random.pick([20, 60, 150, 400]),
-    features: FEATURES.filter(() => random.chance(30)),
+    features: [],
     clockMs: random.chance(20) ? 2147483647 - random.below(20000) : random.below(100000),
   };
 }

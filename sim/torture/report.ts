@@ -1,4 +1,5 @@
 /** What a run says at its end: what was found, how to repeat it, and what happened there. */
+import { FEATURES } from "./features.js";
 import type { Finding, Tally } from "./hunt.js";
 import type { Mutation } from "./mutations.js";
 import { runSchedule } from "./schedule.js";
@@ -43,6 +44,12 @@ export function describeTally(tally: Tally, seed: number, workers: number, tookM
   return `${schedules} schedules from seed ${seed}: ${found}; ${messages} messages, ${events} events, ` +
     `${Math.round(seconds / 3600)} hours of virtual time; ${(tookMs / 1000).toFixed(1)} s, ` +
     `${rate} schedules a second with ${workers} worker${workers === 1 ? "" : "s"}\n`;
+}
+
+/** How often what is to happen now and then did. */
+export function describeCounts({ counts }: Tally): string {
+  const names = FEATURES.flatMap(({ exercises }) => exercises);
+  return names.map((name) => `${String(counts[name] ?? 0).padStart(8)}  ${name}\n`).join("");
 }
 
 /** Behind how many schedules a mutation was found, and by which rule. */

@@ -2,7 +2,6 @@
  * One schedule: a seed makes devices, a network and a broker, lets them have at each other, heals everything, and waits
  * until it is quiet. Then what was promised must have come.
  */
-import { drawAction } from "./actions.js";
 import { Broker } from "./broker.js";
 import { Device } from "./device.js";
 import { Ledger, payloadOf } from "./ledger.js";
@@ -23,6 +22,8 @@ export interface Result {
   trace: Trace | undefined;
   events: number;
   messages: number;
+  /** How often things happened that are to happen now and then. */
+  counts: ReadonlyMap<string, number>;
   /** Virtual time that passed. */
   lengthMs: number;
 }
@@ -45,6 +46,7 @@ export function runSchedule(seed: number, isTraced: boolean): Result {
     trace: world.trace,
     events: world.events,
     messages: schedule.messages,
+    counts: world.counts,
     lengthMs: world.nowMs,
   };
 }
@@ -87,6 +89,7 @@ class Schedule {
     for (const device of this._devices) device.useAgain();
     this._publishFromOutside();
     if (!this._settle()) return;
+    for (const device of this._devices) device.monitor.conclude();
     this._ledger.conclude((party: Party) => this._devices[party.index].soundSession);
   }
 
@@ -131,7 +134,7 @@ class Schedule {
       return this._broker.restart(random.between(0, 2000), !mayForget || random.chance(50));
     }
     if (random.chance(25)) return this._publishFromOutside();
-    drawAction(random, device.plan).run(device);
+    device.act();
   }
 
   private _publishFromOutside(): void {
@@ -166,9 +169,10 @@ class Schedule {
     this._world.note(-1, `network ${JSON.stringify(climate)}`);
     this._world.note(-1, `broker ${JSON.stringify(manners)}`);
     for (const device of this._devices) {
-      const { isClean, keepAliveSeconds, autoReconnect, options } = device.plan;
+      const { isClean, keepAliveSeconds, autoReconnect, options, features } = device.plan;
       this._world.note(device.index, `clean ${isClean ? 1 : 0}, keepalive ${keepAliveSeconds}, ` +
-        `autoreconnect ${autoReconnect ? 1 : 0}, ${JSON.stringify(options)}`);
+        `autoreconnect ${autoReconnect ? 1 : 0}, ${JSON.stringify(options)}, ` +
+        `with ${features.map(({ name }) => name).join(", ") || "nothing"}`);
     }
   }
 }

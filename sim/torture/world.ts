@@ -31,6 +31,8 @@ export class World {
   violation: Violation | undefined;
   /** Events that ran. */
   events = 0;
+  /** How often things happened that are to happen now and then. */
+  readonly counts = new Map<string, number>();
   private readonly _heap: Event[] = [];
   private _order = 0;
 
@@ -61,6 +63,11 @@ export class World {
     const violation = new Violation(device, rule);
     this.violation ??= violation;
     return violation;
+  }
+
+  /** Something happened that is to happen now and then. */
+  count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 
   /** Writes a line of the trace. Ask for `trace` first where the text costs anything. */

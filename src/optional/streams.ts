@@ -102,6 +102,8 @@ class StreamLink extends Link implements PayloadStream {
   private _taken = 0;
   private _sent = 0;
   private _wantsRoom = false;
+  /** The source has failed, and the connection is about to end for that. */
+  private _isBroken = false;
 
   constructor(client: Client, pieceCapacity: number) {
     super(client);
@@ -111,7 +113,8 @@ class StreamLink extends Link implements PayloadStream {
     this._session = this.connection.session;
     this._session.stream = this;
     this._timer = this._hal.createTimer(() => {
-      this._tellRoom();
+      if (this._isBroken) this._giveUp();
+      else this._tellRoom();
     });
   }
 
@@ -186,7 +189,7 @@ class StreamLink extends Link implements PayloadStream {
   }
 
   pending(room: number): number {
-    if (this.start === this._end) this._fill();
+    if (this.start === this._end && !this._isBroken) this._fill();
     const count = this._end - this.start;
     return count < room ? count : room;
   }
@@ -219,7 +222,7 @@ class StreamLink extends Link implements PayloadStream {
   /** The payload begins anew. */
   private _restart(): void {
     this.start = this._end = this._taken = this._sent = 0;
-    this._wantsRoom = false;
+    this._wantsRoom = this._isBroken = false;
   }
 
   /** True while a message is not sent whole. */
@@ -246,8 +249,16 @@ class StreamLink extends Link implements PayloadStream {
       this._end = count;
       this._taken += count;
     } else {
-      this._session.end(END_SOURCE);
+      // Not at once: in a call of the application, the operation it has just been given would be gone when it returns.
+      this._isBroken = true;
+      this._timer.schedule(0);
     }
+  }
+
+  private _giveUp(): void {
+    this._isBroken = false;
+    this._session.end(END_SOURCE);
+    this.connection.afterCall();
   }
 
   private _tellRoom(): void {

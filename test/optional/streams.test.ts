@@ -485,9 +485,23 @@ describe("publishFrom", () => {
       const device = new Streamer({}, 16);
       device.up();
       device.streams.publishFrom("t", { byteLength: 100, read: () => 0 }, 1);
-      expect(device.client.connected).toBe(false);
-      expect(device.client.publish("t", "x")).toBe(false);
+      device.client.publish("t", "x");
+      expect(device.events).toEqual([]);
       expect(device.take()).toEqual(["offline -14"]);
+      expect(device.lines()).toEqual([]);
+    });
+
+    test("at once, the operation is still there for who wants its outcome, and so is the one before it", () => {
+      const device = new Streamer({}, 16);
+      const client = withOutcomes(device.streams);
+      const outcomes: string[] = [];
+      device.up();
+      client.publish("t", "x", 1);
+      client.outcome((_, outcome) => outcomes.push(`first ${outcome}`));
+      expect(client.publishFrom("t", { byteLength: 100, read: () => 0 }, 1)).toBe(true);
+      client.outcome((_, outcome) => outcomes.push(`second ${outcome}`));
+      expect(device.take()).toEqual(["offline -14"]);
+      expect(outcomes).toEqual(["first lost", "second lost"]);
     });
   });
 

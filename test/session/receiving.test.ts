@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@jest/globals";
 import { BAD_TOPIC, END_BY_APPLICATION, END_RECEIVE_MAXIMUM } from "../../src/errors.js";
+import { QOS_1 } from "../../src/wire.js";
 import { wire } from "../support/bytes.js";
 import { Harness, bytesOf } from "../support/session-harness.js";
 
@@ -285,6 +286,19 @@ describe("Session, receiving at QoS 2", () => {
       expect(h.flush()).toEqual(["PUBACK #5"]);
       expect(h.events).toEqual([`end ${END_RECEIVE_MAXIMUM}`]);
     }
+  });
+
+  it("finishes what is leaving before it ends the connection, also when disconnect waits for nothing more", () => {
+    const h = Harness.up({ receiveMaximum: 1, maxInflight: 1, drainTimeoutMs: 0 });
+    h.session.publish("t", "1", QOS_1);
+    h.session.publish("t", "22222222", QOS_1);
+    h.session.disconnect(h.now());
+    h.tick();
+    expect(h.flush(12)).toEqual(["PUBLISH q1 #1 t=1"]);
+    expect(h.isMidPacket()).toBe(true);
+    h.receive("PUBLISH q2 #1 t=x", "PUBLISH q2 #2 t=x");
+    expect(h.flush()).toEqual(["PUBLISH q1 #2 t=22222222", "PUBREC #1"]);
+    expect(h.takeEvents()).toEqual(["message q2 #1 t=x", `end ${END_RECEIVE_MAXIMUM}`]);
   });
 
   it("holds receiveMaximum also across a reconnect", () => {
