@@ -255,9 +255,9 @@ export class Broker {
   }
 
   /** False if everything that was written to its connections before this one was read. */
-  mayHaveBeenSent({ session }: Message, link: Link): boolean {
+  mayHaveBeenSent({ firstLink }: Message, link: Link): boolean {
     return this._customers[link.device].links.some(({ number, written, understood }) =>
-      number >= session && number < link.number && written !== understood);
+      number >= firstLink && number < link.number && written !== understood);
   }
 
   releaseDelayMs(): number {
