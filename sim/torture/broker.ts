@@ -64,6 +64,8 @@ export class Broker {
   private readonly _manners: Manners;
   private readonly _customers: Customer[];
   private readonly _sessions: (BrokerSession | undefined)[];
+  /** By device: packet id of the oldest QoS 2 message that was under way in the session lost last; 0: none. */
+  private readonly _lostIds: number[];
   private readonly _peers: BrokerPeer[] = [];
   private _isDown = false;
 
@@ -74,6 +76,7 @@ export class Broker {
     this._manners = manners;
     this.isEager = manners.isEager;
     this._sessions = customers.map(() => undefined);
+    this._lostIds = customers.map(() => 0);
   }
 
   /** Takes a connection, unless it is down. */
@@ -155,7 +158,10 @@ export class Broker {
       old.peer.hangUp(random.chance(50));
     }
     const kept = packet.cleanSession ? undefined : this._sessions[customer.index];
-    const firstId = random.chance(20) ? random.between(65530, 65535) : 1;
+    // Those that were under way in a session that was lost are as good as any, and the ones a client may mix up.
+    const lostId = this._lostIds[customer.index];
+    const isLost = lostId > 0 && random.chance(50);
+    const firstId = isLost ? lostId : random.chance(20) ? random.between(65530, 65535) : 1;
     const session = kept ?? new BrokerSession(customer, firstId);
     this._sessions[customer.index] = session;
     if (kept === undefined && customer.losses > 0) session.madeOn = peer.link;
@@ -255,9 +261,9 @@ export class Broker {
   }
 
   /** False if everything that was written to its connections before this one was read. */
-  mayHaveBeenSent({ session }: Message, link: Link): boolean {
+  mayHaveBeenSent({ firstLink }: Message, link: Link): boolean {
     return this._customers[link.device].links.some(({ number, written, understood }) =>
-      number >= session && number < link.number && written !== understood);
+      number >= firstLink && number < link.number && written !== understood);
   }
 
   releaseDelayMs(): number {
@@ -294,6 +300,7 @@ export class Broker {
     const session = this._sessions[customer.index];
     if (session === undefined) return;
     for (const { delivery } of [...session.queue, ...session.inflight]) delivery.isLost = true;
+    this._lostIds[customer.index] = session.inflight.find(({ delivery }) => delivery.qos === 2)?.packetId ?? 0;
     this._sessions[customer.index] = undefined;
     customer.losses++;
     this.ledger.sessionLost(customer);

@@ -248,6 +248,7 @@ export class Device implements Customer {
   checkDrained(): void {
     const { session, isSettled } = this.monitor;
     if (!isSettled) this.fail("drain: true, but callbacks are owed");
+    if (!this.probe.hasAcknowledged) this.fail("drain: true, but acknowledgements have not left");
     this.ledger.checkDrained(this, session?.number ?? 0, session);
   }
 

@@ -283,4 +283,241 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "offset, total, info);\n      }\n    } catch (error) {\n      " +
       "this._client.hal.uncaught(error);\n      throw error;",
   },
+  // What is optional.
+  {
+    name: "a snapshot forgets received ids",
+    file: "optional/snapshot.ts",
+    find: "      session.receivedEnd = CONTROL_CAPACITY + received;",
+    replace: "",
+  },
+  {
+    name: "a snapshot forgets the last packet id",
+    file: "optional/snapshot.ts",
+    find: "      outbox.lastPacketId = take(from, HEADER, 2);",
+    replace: "",
+  },
+  {
+    name: "a snapshot forgets which messages were sent",
+    file: "optional/snapshot.ts",
+    find: "outbox.table[entry] & (ACK | SENT | EXPIRES);",
+    replace: "outbox.table[entry] & (ACK | EXPIRES);",
+  },
+  {
+    name: "a snapshot forgets its third entry",
+    file: "optional/snapshot.ts",
+    find: "    if ((state & (DONE | STREAMED)) !== 0) return false;",
+    replace: "    if ((state & (DONE | STREAMED)) !== 0 || index === 2) return false;",
+  },
+  {
+    name: "a snapshot has messages that wait for nothing any more",
+    file: "optional/snapshot.ts",
+    find: "    if ((state & (DONE | STREAMED)) !== 0) return false;",
+    replace: "    if ((state & STREAMED) !== 0) return false;",
+  },
+  {
+    name: "a snapshot has streamed messages, without their payload",
+    file: "optional/snapshot.ts",
+    find: "    if ((state & (DONE | STREAMED)) !== 0) return false;",
+    replace: "    if ((state & DONE) !== 0) return false;",
+  },
+  {
+    name: "a snapshot forgets messages at QoS 0",
+    file: "optional/snapshot.ts",
+    find: "    return session.queueOffline && !(",
+    replace: "    return (false as boolean) && !(",
+  },
+  {
+    name: "a damaged snapshot is taken",
+    file: "optional/snapshot.ts",
+    find: "    if (take(from, 8, 4) !== crc32(from, end)) return SNAPSHOT_CHECKSUM;",
+    replace: "",
+  },
+  {
+    name: "a snapshot that is too short is taken",
+    file: "optional/snapshot.ts",
+    find: "    if (end < HEADER || end > from.length) return SNAPSHOT_SHORT;\n    if (take(from, " +
+      "8, 4) !== crc32(from, end)) return SNAPSHOT_CHECKSUM;",
+    replace: "    if (take(from, 8, 4) !== crc32(from, end) && end <= from.length) return SNAPSHOT_CHECKSUM;",
+  },
+  {
+    name: "packet ids of restored messages are given again",
+    file: "optional/snapshot.ts",
+    find: "      outbox.given = MAX_PACKET_ID;",
+    replace: "      outbox.lastPacketId = 0;",
+  },
+  {
+    name: "an outcome is told twice",
+    file: "optional/outcomes.ts",
+    find: "\"refused\" : \"delivered\");",
+    replace: "\"refused\" : \"delivered\");\n    if (callback !== undefined && type === 7) " +
+      "this._tell(callback, \"lost\");",
+  },
+  {
+    name: "the outcome of a removed entry is forgotten",
+    file: "optional/outcomes.ts",
+    find: "    this._outcomes.push(outcome ?? \"lost\");",
+    replace: "    if (outcome === \"expired\") this._removed.pop();\n    else " +
+      "this._outcomes.push(outcome ?? \"lost\");",
+  },
+  {
+    name: "the outcomes behind a removed entry stay where they were",
+    file: "optional/outcomes.ts",
+    find: "    for (let i = first; i < this._waiting.length - 1; i++) {",
+    replace: "    for (let i = first; i < first; i++) {",
+  },
+  {
+    name: "messages that were sent at once are not counted where an outcome is asked for",
+    file: "optional/outcomes.ts",
+    find: "this._outbox.operations + this._outbox.atOnce - 1;",
+    replace: "this._outbox.operations - 1;",
+  },
+  {
+    name: "a refused subscribe counts as delivered",
+    file: "optional/outcomes.ts",
+    find: "< SUBSCRIPTION_FAILURE) return false;",
+    replace: "<= SUBSCRIPTION_FAILURE) return false;",
+  },
+  {
+    name: "drain is true while packet ids are received",
+    file: "session.ts",
+    find: "    const left = this.receivedEnd - CONTROL_CAPACITY + this._controlEnd +",
+    replace: "    const left = this._controlEnd +",
+  },
+  {
+    name: "drain is true while operations wait",
+    file: "session.ts",
+    find: " + this._controlEnd + outbox.operations + outbox.atOnce;\n    return this._phase <= UP",
+    replace: " + this._controlEnd + outbox.operations - outbox.passed;\n    return this._phase <= UP",
+  },
+  {
+    name: "drain is true as soon as PUBREL has come, before PUBCOMP has left",
+    file: "session.ts",
+    find: "    const left = this.receivedEnd - CONTROL_CAPACITY + this._controlEnd +",
+    replace: "    const left = this.receivedEnd - CONTROL_CAPACITY +",
+  },
+  {
+    name: "drain takes a second call while one waits",
+    file: "connection.ts",
+    find: "    if (this._isDraining) return false;",
+    replace: "",
+  },
+  {
+    name: "drain has no deadline",
+    file: "connection.ts",
+    find: "    if (!isDrained && ((this._drainedMs - this._nowMs) | 0) > 0) return;",
+    replace: "    if (!isDrained) return;",
+  },
+  {
+    name: "expiry removes a message that is half sent",
+    file: "optional/queue.ts",
+    find: "    if (index < outbox.passed || (index === outbox.passed && outbox.partial > 0)) return false;",
+    replace: "    if (index < outbox.passed) return false;",
+  },
+  {
+    name: "expiry removes what was sent on an earlier connection",
+    file: "optional/queue.ts",
+    find: "& (SENT | DONE)) === 0;",
+    replace: "& DONE) === 0;",
+  },
+  {
+    name: "what expired while there was no session is sent",
+    file: "optional/queue.ts",
+    find: "    this._expire();\n    super.onConnect",
+    replace: "    super.onConnect",
+  },
+  {
+    name: "a message expires before its time",
+    file: "optional/queue.ts",
+    find: "      if (((dueMs - nowMs) | 0) > 0) this._arm",
+    replace: "      if (((dueMs - nowMs) | 0) > 500) this._arm",
+  },
+  {
+    name: "drop-oldest drops QoS 1",
+    file: "optional/queue.ts",
+    find: "    return state >> ID_SHIFT === 0 && (state",
+    replace: "    return (state >> ID_SHIFT === 0 || (state & 15) === 4) && (state",
+  },
+  {
+    name: "drop-oldest drops the message that is leaving",
+    file: "optional/queue.ts",
+    find: "    return state >> ID_SHIFT === 0 && (state & STREAMED) === 0 && this._isWaiting(index);",
+    replace: "    return state >> ID_SHIFT === 0 && (state & STREAMED) === 0;",
+  },
+  {
+    name: "pieces skip a byte",
+    file: "connection.ts",
+    find: "      this._hand(bytes, start, end);\n      this._offset",
+    replace: "      this._hand(bytes, this._offset > 0 && end - start > 9 ? start + 1 : start, " +
+      "end);\n      this._offset",
+  },
+  {
+    name: "the last piece is not told",
+    file: "connection.ts",
+    find: "      this._hand(bytes, start, end);\n      this._offset",
+    replace: "      if (this._offset + end - start < this._wanted) this._hand(bytes, start, end);\n " +
+      "     this._offset",
+  },
+  {
+    name: "QoS 2 is remembered with the first piece",
+    file: "session.ts",
+    find: "      if (owed === 0) this.remember();\n      this._handler.onPayload",
+    replace: "      this.remember();\n      this._handler.onPayload",
+  },
+  {
+    name: "QoS 2 in pieces is not remembered",
+    file: "session.ts",
+    find: "      if (owed === 0) this.remember();\n      this._handler.onPayload",
+    replace: "      this._handler.onPayload",
+  },
+  {
+    name: "queueOffline drops at an attempt that failed",
+    file: "outbox.ts",
+    find: "kind === 0 ? keepUnsent && i !== begun :",
+    replace: "kind === 0 ? keepUnsent && i !== begun && operations < 2 :",
+  },
+  {
+    name: "a stream is read on where it was cut off, rather than from its beginning",
+    file: "optional/streams.ts",
+    find: "  private _restart(): void {\n",
+    replace: "  private _restart(): void {\n    if (this._source !== undefined && this._sent > 0 && " +
+      "this._sent < this._total) return;\n",
+  },
+  {
+    name: "an acknowledgement goes out inside of a stream",
+    file: "session.ts",
+    find: "    if (this._controlEnd > 0 && outbox.partial === 0) {\n",
+    replace: "    if (this._controlEnd > 0 && (outbox.partial === 0 || (this.stream && " +
+      "outbox.sendable(9, 9) === 0))) {\n",
+  },
+  {
+    name: "room for a stream is not told",
+    file: "optional/streams.ts",
+    find: "    else if (this._wantsRoom) this._timer.schedule(0);",
+    replace: "    else if (this._wantsRoom && this._sent < 50) this._timer.schedule(0);",
+  },
+  {
+    name: "a stream that is lost takes what is written",
+    file: "optional/streams.ts",
+    find: "    if (this._isLost()) return -1;",
+    replace: "    if (this._isLost()) return end - start;",
+  },
+  {
+    name: "pause is forgotten behind the first message",
+    file: "session.ts",
+    find: "  pause(): void {\n    this.isPaused = true;",
+    replace: "  pause(): void {\n    this.isPaused = !this._isReceiving;",
+  },
+  {
+    name: "no PINGREQ while paused",
+    file: "session.ts",
+    find: "    if (this.isPaused || (isLate && !this._wasLate)) this._waitAgain();",
+    replace: "    if (this.isPaused) {\n      this.deadlineMs = nowMs + 60000;\n      return;\n    }\n " +
+      "   if (isLate && !this._wasLate) this._waitAgain();",
+  },
+  {
+    name: "what is there is not read behind a pause",
+    file: "connection.ts",
+    find: "    this._arm(true);\n    return true;",
+    replace: "    return true;",
+  },
 ];

@@ -15,13 +15,13 @@ export const QUEUE_OFFLINE: Feature = {
 };
 
 function drawAge(random: Random): number {
-  return random.pick([random.between(1, 50), random.between(1, 2000), random.between(1, 20000)]);
+  return random.between(1, random.pick([50, 500, 2000, 20000]));
 }
 
 function drawPolicy(random: Random): QueuePolicy {
   const policy: QueuePolicy = {};
   if (random.chance(70)) policy.dropPolicy = random.pick(["drop-oldest", "drop-oldest", "refuse"]);
-  if (random.chance(40)) policy.maxAgeMs = drawAge(random);
+  if (random.chance(50)) policy.maxAgeMs = drawAge(random);
   return policy;
 }
 
@@ -44,7 +44,7 @@ class Policy implements Helper {
     const { world } = this._device;
     const { maxAgeMs } = this._policy;
     if (typeof maxAgeMs === "number") this._device.ledger.expires(message, maxAgeMs);
-    if (world.isHealed || !world.random.chance(20)) return;
+    if (world.isHealed || !world.random.chance(40)) return;
     const ageMs = drawAge(world.random);
     // It may have begun to leave, and an earlier limit holds then; the later one is the safe one to say.
     this._device.ledger.expires(message, ageMs);

@@ -58,6 +58,11 @@ export class Probe {
     return this._size() === this._bytes ? "" : "memory: a buffer has another size than at construction";
   }
 
+  /** No acknowledgement is to leave. */
+  get hasAcknowledged(): boolean {
+    return this._inside.session._controlEnd === 0;
+  }
+
   /** Nothing is queued, and nothing takes room. */
   get isEmpty(): boolean {
     const { operations, atOnce, tail, _live: live, inflight } = this._inside.session.outbox;

@@ -33,7 +33,12 @@ class Streaming implements Helper {
   }
 
   offline(): void {
+    const begun = this._begun;
+    if (begun === undefined) return;
     this._begun = undefined;
+    this._device.world.count("beginPublish: lost");
+    const taken = this._device.call("write", () => this._client.write(begun.bytes, begun.at));
+    if (taken !== -1) this._device.fail(`write: ${taken} though the connection is lost`);
   }
 
   unrest(): string {
@@ -132,7 +137,6 @@ class Streaming implements Helper {
       const end = random.chance(40) ? begun.bytes.length : random.between(begun.at + 1, begun.bytes.length);
       const taken = device.call("write", () => this._client.write(begun.bytes, begun.at, end));
       if (taken < 0) {
-        world.count("beginPublish: lost");
         if (device.client.connected && hal.link === begun.link) device.fail("write: -1 though the session is up");
         this._begun = undefined;
         return;
