@@ -510,6 +510,7 @@ export class Session implements DecoderHandler {
     this._nowMs = nowMs;
     // A device that slept has not heard what came meanwhile. One that is always late has heard it by the next time.
     const isLate = lateMs < 0 || lateMs > this.keepAliveMs >> KEEP_ALIVE_MARGIN;
+    if (lateMs < 0) this._lastSentMs = nowMs - this.keepAliveMs;
     if (this.isPaused || (isLate && !this._wasLate)) this._waitAgain();
     this._wasLate = isLate;
     const phase = this._phase;

@@ -56,6 +56,15 @@ describe.each(CLOCKS)("A tick that comes late, on a clock %s", (...clock) => {
     }
   });
 
+  it("is due when the clock has turned by half in the sleep, and the deadline seems to lie ahead", () => {
+    for (const days of [25, 30, 35]) {
+      const h = up();
+      sleep(h, days * 86400000);
+      h.tick();
+      expect(h.flush()).toEqual(["PINGREQ"]);
+    }
+  });
+
   it("ends it when nothing answers after that, within twice the keep alive time", () => {
     const h = up();
     h.advance(15000);

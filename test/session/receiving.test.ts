@@ -301,6 +301,43 @@ describe("Session, receiving at QoS 2", () => {
     expect(h.takeEvents()).toEqual(["message q2 #1 t=x", `end ${END_RECEIVE_MAXIMUM}`]);
   });
 
+  it("lets ids go that the broker does not come back to: their session may be gone without our knowing", () => {
+    const h = Harness.up({ receiveMaximum: 2, cleanSession: false });
+    h.receive("PUBLISH q2 #7 t=x", "PUBLISH q2 #8 t=x");
+    // The CONNACK that said that the session was new was lost; the next one says that there is a session.
+    h.reopen("CONNACK present");
+    h.takeEvents();
+    h.receive("PUBLISH q2 #1 t=1", "PUBREL #1", "PUBLISH q2 #2 t=2", "PUBLISH q2 #3 t=3");
+    expect(h.takeEvents()).toEqual(["message q2 #1 t=1", "message q2 #2 t=2", "message q2 #3 t=3"]);
+    h.flush();
+    // These are of this connection: there is no room for one more.
+    h.receive("PUBLISH q2 #4 t=4");
+    expect(h.events).toEqual([`end ${END_RECEIVE_MAXIMUM}`]);
+  });
+
+  it("keeps ids that the broker comes back to [MQTT-4.3.3-2]", () => {
+    const h = Harness.up({ receiveMaximum: 2, cleanSession: false });
+    h.receive("PUBLISH q2 #7 t=x", "PUBLISH q2 #8 t=x");
+    h.reopen("CONNACK present");
+    h.takeEvents();
+    h.receive("PUBLISH q2 #7 dup t=x", "PUBLISH q2 #1 t=1", "PUBLISH q2 #7 dup t=x");
+    expect(h.takeEvents()).toEqual(["message q2 #1 t=1"]);
+    h.flush();
+    h.receive("PUBLISH q2 #2 t=2");
+    expect(h.events).toEqual([`end ${END_RECEIVE_MAXIMUM}`]);
+  });
+
+  it("ends a session that it refuses within the keep alive time, where the network takes nothing", () => {
+    const h = Harness.up({ receiveMaximum: 1, keepAliveSeconds: 2 });
+    h.receive("PUBLISH q2 #1 t=x", "PUBLISH q2 #2 t=x");
+    h.elapsedMs += 1999;
+    h.tick();
+    expect(h.takeEvents()).toEqual(["message q2 #1 t=x"]);
+    h.elapsedMs += 1;
+    h.tick();
+    expect(h.events).toEqual([`end ${END_RECEIVE_MAXIMUM}`]);
+  });
+
   it("holds receiveMaximum also across a reconnect", () => {
     const h = Harness.up({ receiveMaximum: 2, cleanSession: false });
     h.receive("PUBLISH q2 #1 t=x", "PUBLISH q2 #2 t=x");
