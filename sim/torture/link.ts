@@ -309,7 +309,7 @@ export class Link implements Socket {
     peer?.onEnd();
   }
 
-  /** The end comes behind what was announced. */
+  /** The end comes behind what was announced, once that is read: so do all platforms in hal. */
   private _failWhenRead(): void {
     if (!this.isClosed && this._isFailing && this._unread === 0) this._fail("closed");
   }

@@ -340,12 +340,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "    if (take(from, 8, 4) !== crc32(from, end) && end <= from.length) return SNAPSHOT_CHECKSUM;",
   },
   {
-    name: "packet ids of restored messages are given again",
-    file: "optional/snapshot.ts",
-    find: "      outbox.given = MAX_PACKET_ID;",
-    replace: "      outbox.lastPacketId = 0;",
-  },
-  {
     name: "an outcome is told twice",
     file: "optional/outcomes.ts",
     find: "\"refused\" : \"delivered\");",
