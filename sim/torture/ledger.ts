@@ -3,49 +3,7 @@
  * broker owes a device. Judges at each arrival what may never happen, and at the end of a schedule what must have
  * happened, once the network is healed and everything is quiet.
  *
- * What holds. "Persistent" is `cleansession` 0. A device restarts when it loses its RAM and is not given it back: by a
- * snapshot of that very turn; then all holds as if nothing had happened, but for streamed messages, which no snapshot
- * has, and for callbacks, which are those of the new life. An older snapshot is a restart, too, and what was in it is
- * accepted anew: it arrives at least once from then on, as often as its device was given it back, and not in order with
- * what came between. A broker loses a session when it comes up without it. "Unseen" is such a loss if the CONNACK that
- * said so never reached the client: the next one says session present 1, and nothing in MQTT 3.1.1 tells the client
- * that it is not its own.
- *
- * | accepted by `publish` | arrives at the broker | condition |
- * |---|---|---|
- * | QoS 0 | at most once | always |
- * | QoS 0 | on the connection it was accepted on | no `queueOffline`, or streamed |
- * | QoS 0 | once | that connection lasts |
- * | QoS 0, not streamed | once | `queueOffline`, no restart, and no connection broke with something on its way |
- * | QoS 1, 2, not persistent | at most once, on the connection it was accepted on | always |
- * | QoS 1, 2, not persistent | once | that connection lasts, or `puback` was called |
- * | QoS 1, persistent | at least once; again only on a later connection, with DUP | no restart before `puback` |
- * | QoS 2, persistent | once | no restart before `puback`, and no lost session before it |
- * | QoS 2, persistent | at most once | restart: what was in RAM is lost; and of the next life, what goes out under a |
- * | | | packet id whose QoS 2 exchange the broker has still open, which takes it for a repetition |
- * | QoS 2, persistent | once for each session of the broker, at most | lost session |
- * | QoS 2, persistent | at least once | lost session, if the broker hands on when PUBLISH comes; if it waits for |
- * | | | PUBREL, what it had confirmed with PUBREC is lost with the session |
- * | all | never | its outcome was "expired" or "dropped", or "lost" at QoS 0 |
- * | all with an age limit, QoS 0 with drop-oldest | as above, or never | it had not begun to leave |
- * | all | in the order of the calls, for each topic and QoS, first arrivals counted | but across restarts and lost |
- * | | | sessions |
- *
- * | owed by the broker | reaches `message`, `overflow` or, in all its pieces, `data` | condition |
- * |---|---|---|
- * | QoS 0 | at most once | always |
- * | QoS 1, 2, not persistent | at most once | always |
- * | QoS 1, persistent | at least once; again only on a later connection, with DUP | no lost session |
- * | QoS 2, persistent | once | no restart while it was under way, no lost session |
- * | QoS 2, persistent | at most once more for each restart while it was under way | always |
- * | QoS 2, persistent | at most once | an older snapshot, whose packet ids may be those of newer messages |
- * | QoS 2, persistent | at most once | lost session; an unseen one can also keep messages of the next session back, |
- * | | | whose packet ids are those of messages that were under way in the lost one |
- * | all | in the order of the broker, for each topic and QoS, first deliveries counted | but across lost sessions |
- *
- * An outcome, where it is asked for, comes exactly once: "delivered" behind the acknowledgement, "lost" with the
- * connection and never for what is persistent, "expired" not before its time, "dropped" only at QoS 0. `drain` is true
- * only when everything that was accepted has its acknowledgement, and everything received at QoS 2 its PUBREL.
+ * What holds, and when, is in DESIGN.md, "Delivery, row by row".
  *
  * An acknowledgement never precedes its callback; what comes is what was sent, byte by byte; an overflow is its
  * beginning.
