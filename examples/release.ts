@@ -1,6 +1,6 @@
 /**
- * Sends a firmware image of 1 MiB and its SHA-256, both retained, through buffers of two kilobytes: what is sent is read
- * where it lies, and read again if it has to be sent again. examples/update.ts takes it.
+ * Sends a firmware image of 1 MiB and its SHA-256, both retained, through buffers of two kilobytes: what is sent is
+ * read where it lies, and read again if it has to be sent again. examples/update.ts takes it.
  */
 import mqtt from "mcu-mqtt";
 import { withStreams } from "mcu-mqtt/streams";

@@ -1,6 +1,6 @@
 /**
- * Takes a firmware image of any size through buffers of two kilobytes: each piece goes to the flash as it comes, and the
- * broker waits while a sector is written. The SHA-256 of the image comes beside it; examples/release.ts sends both.
+ * Takes a firmware image of any size through buffers of two kilobytes: each piece goes to the flash as it comes, and
+ * the broker waits while a sector is written. The SHA-256 of the image comes beside it; examples/release.ts sends both.
  */
 import mqtt from "mcu-mqtt";
 import { print, tmr } from "#device";

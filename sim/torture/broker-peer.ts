@@ -231,7 +231,8 @@ export class BrokerPeer implements Peer {
     const message = session.incoming.get(packetId);
     if (!session.confirmed.has(packetId) && !session.isMistaken) return this._fail(`PUBREL ${packetId} without PUBREC`);
     if (message !== undefined) {
-      if (message.uid < this._lastReleased && message.restarts === session.party.restarts) {
+      const isOfThisLife = message.restarts === session.party.restarts && !message.isVoid;
+      if (message.uid < this._lastReleased && isOfThisLife) {
         return this._fail(`PUBREL ${packetId} out of order [MQTT-4.6.0-4]`);
       }
       this._lastReleased = message.uid;

@@ -215,7 +215,7 @@ export class Ledger {
     message.arrivals++;
     const { source } = message;
     if (source === undefined || message.isWill || message.arrivals > 1 || message.restarts < source.restarts) return;
-    this._inOrder(this._arrived[source.index], message, message.uid, message.qos, source);
+    if (!message.isVoid) this._inOrder(this._arrived[source.index], message, message.uid, message.qos, source);
   }
 
   /** The session of a device is lost: order begins anew. */
