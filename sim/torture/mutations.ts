@@ -132,8 +132,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "the queue is kept where `cleansession` is 1",
     file: "session.ts",
-    find: "    this.outbox.disconnect(!this.cleanSession, this.queueOffline);",
-    replace: "    this.outbox.disconnect(true, this.queueOffline);",
+    find: "    this.outbox.disconnect(!this.cleanSession, this.queuesOffline);",
+    replace: "    this.outbox.disconnect(true, this.queuesOffline);",
   },
   {
     name: "no deadline for PINGRESP",
@@ -163,8 +163,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "offline twice",
     file: "connection.ts",
-    find: "    this._reason = NO_OUTCOME;\n",
-    replace: "    this._reason = NO_OUTCOME;\n    if (reason === -12) this.handler.onOffline(reason);\n",
+    find: "    this._outcome = 0;\n",
+    replace: "    this._outcome = 0;\n    if (reason === -12) this.handler.onOffline(reason);\n",
   },
   {
     name: "offline is not told when the peer closes while `close()` is under way",
@@ -323,7 +323,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a snapshot forgets messages at QoS 0",
     file: "optional/snapshot.ts",
-    find: "    return session.queueOffline && !(",
+    find: "    return session.queuesOffline && !(",
     replace: "    return (false as boolean) && !(",
   },
   {
