@@ -42,7 +42,8 @@ export type MessageCallback = (client: Client, topic: string, data: any, info: M
 /**
  * A piece of a message that is longer than `maxMessageLength`: `bytes`, a view on the receive buffer that is valid
  * during the callback, stand at `offset` of the payload's `total` bytes. The last piece ends at `total`. A message that
- * a lost connection has cut off begins again at 0, where the broker sends it again.
+ * a lost connection has cut off begins again at 0, where the broker sends it again. `topic` is empty when it was too
+ * long for the receive buffer.
  */
 export type DataCallback = (
   client: Client,

@@ -78,6 +78,7 @@ export class Outbox {
   private _next = 0;
   /** Bytes in the arena that are not released. */
   private _live = 0;
+  /** The packet id given last; 0: none yet. */
   lastPacketId = 0;
   /** Packet ids given since the table was empty last. */
   given = 0;
