@@ -1,5 +1,5 @@
-/** What the tests use of rollup.shared.js. */
-import type { InputOptions, OutputOptions } from "rollup";
+/** What TypeScript sources use of rollup.shared.js. */
+import type { InputOptions, OutputOptions, Plugin } from "rollup";
 
 export const root: string;
 export const optional: ["outcomes", "queue", "snapshot", "streams"];
@@ -9,6 +9,7 @@ export const entries: Record<
 >;
 export const boards: Record<string, string>;
 export const nodeTarget: number;
+export function typescript(target: number): Plugin;
 export function bundled(
   input: string,
   aliases?: Record<string, string>,
