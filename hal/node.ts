@@ -5,7 +5,6 @@
  * to the HAL, and a socket has them while bytes are on their way.
  */
 
-import { isUtf8 } from "node:buffer";
 import { randomInt, X509Certificate } from "node:crypto";
 import { lookup as dnsLookup } from "node:dns";
 import { connect as connectTcp, isIP } from "node:net";
@@ -13,7 +12,8 @@ import type { LookupFunction, Socket as TcpSocket } from "node:net";
 import { connect as connectTls, createSecureContext, TLSSocket } from "node:tls";
 import type { ConnectionOptions, SecureContext, SecureContextOptions, SecureVersion } from "node:tls";
 import { isUint8Array } from "node:util/types";
-import type { Hal, Socket, SocketFailure, SocketHandler, Text, Timer } from "./socket.js";
+import { NodeText, Topics } from "./node-text.js";
+import type { Hal, Socket, SocketFailure, SocketHandler, Timer } from "./socket.js";
 
 /**
  * What `secure` may hold: options of `tls.connect` under Node's own names. `{}` verifies the peer against the host's
@@ -65,13 +65,14 @@ const ADDRESS_TIMEOUT_MS = 3000;
 /** Makes a HAL on Node's networking. One serves any number of clients. */
 export function createNodeHal(options: NodeHalOptions = {}): Hal {
   const buffers = new Buffers();
+  const topics = new Topics();
   const lookup: LookupFunction = options.lookup ?? dnsLookup;
   return {
     open: (host, port, secure, handler) => new NodeSocket(buffers, connector(host, port, secure, lookup), handler),
     checkSecure: (secure) => void secureContext(tlsOptions(secure)),
     createTimer: (onTimer) => new NodeTimer(onTimer),
     now: () => performance.now() | 0,
-    createText: () => new NodeText(),
+    createText: () => new NodeText(topics),
     uncaught(error) {
       setImmediate(() => {
         throw error;
@@ -82,7 +83,7 @@ export function createNodeHal(options: NodeHalOptions = {}): Hal {
       while (id.length < 12) id += randomInt(36).toString(36);
       return id;
     },
-    defaults: { rxCapacity: 65536, txCapacity: 65536, maxOperations: 1024, receiveMaximum: 1024 },
+    defaults: { rxCapacity: 16384, txCapacity: 65536, maxOperations: 1024, receiveMaximum: 1024 },
   };
 }
 
@@ -115,15 +116,19 @@ class NodeSocket implements Socket {
     this.#handler = handler;
     const socket = connect({ buffer: buffers.receive, callback: (count, bytes) => this.#receive(count, bytes) });
     this.#socket = socket;
-    socket.setNoDelay(true);
     socket.on("lookup", (error: Error | null) => {
       if (error) this.#fail("dns", error);
     });
     socket.on("connect", () => {
-      if (socket instanceof TLSSocket) this.#state = HANDSHAKING;
-      else this.#up();
+      // Not before: Node would tell the system twice.
+      socket.setNoDelay(true);
+      if (socket instanceof TLSSocket) {
+        this.#state = HANDSHAKING;
+        socket.on("secureConnect", () => this.#up());
+      } else {
+        this.#up();
+      }
     });
-    socket.on("secureConnect", () => this.#up());
     socket.on("end", () => {
       if (this.#state === UP) this.#fail("closed"); // else an error follows that says more
     });
@@ -171,7 +176,8 @@ class NodeSocket implements Socket {
       socket.destroy();
       return;
     }
-    if (this.#staging !== undefined) socket.write(this.#staging.subarray(0, this.#staged));
+    const buffer = this.#staging;
+    if (buffer !== undefined) socket.write(buffer.subarray(0, this.#staged), () => this.#buffers.giveSend(buffer));
     this.#staging = undefined;
     let linger = setTimeout(() => socket.destroy(), FLUSH_MS).unref();
     socket.end(() => {
@@ -318,48 +324,6 @@ class NodeTimer implements Timer {
     this.#immediate = this.#timeout = undefined;
   }
 }
-
-/** Remembers the arrays it saw last, a client's buffers, since Node converts text only in a Buffer. */
-class NodeText implements Text {
-  #bytes: Uint8Array | undefined;
-  #view: Buffer = Buffer.alloc(0);
-  #earlierBytes: Uint8Array | undefined;
-  #earlierView = this.#view;
-
-  encode(string: string, bytes: Uint8Array, offset: number, end: number): number {
-    if (!(string as WellFormedString).isWellFormed()) return -2;
-    const room = end - offset;
-    const written = this.#viewOf(bytes).write(string, offset, room, "utf8");
-    // Node stops, without a word, at the first character that does not fit. None needs more than 4 bytes.
-    if (room - written < 4 && Buffer.byteLength(string) > written) return -1;
-    return offset + written;
-  }
-
-  decode(bytes: Uint8Array, start: number, end: number, fatal: true): string | undefined;
-  decode(bytes: Uint8Array, start: number, end: number, fatal: false): string;
-  decode(bytes: Uint8Array, start: number, end: number, fatal: boolean): string | undefined {
-    const string = this.#viewOf(bytes).toString("utf8", start, end);
-    if (fatal && string.includes("\uFFFD") && !isUtf8(bytes.subarray(start, end))) return undefined;
-    return string;
-  }
-
-  #viewOf(bytes: Uint8Array): Buffer {
-    if (bytes !== this.#bytes) {
-      const view =
-        bytes === this.#earlierBytes
-          ? this.#earlierView
-          : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      this.#earlierBytes = this.#bytes;
-      this.#earlierView = this.#view;
-      this.#bytes = bytes;
-      this.#view = view;
-    }
-    return this.#view;
-  }
-}
-
-/** In Node 20, though not yet in its declarations. */
-type WellFormedString = string & { isWellFormed(): boolean };
 
 function connector(host: string, port: number, secure: object | undefined, lookup: LookupFunction): Connect {
   const tcp = { host, port, lookup, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: ADDRESS_TIMEOUT_MS };

@@ -628,6 +628,49 @@ describe("The HAL of Node", () => {
         { numRuns: 2000 },
       );
     });
+
+    test("remembers topic names, and never takes one for another, in whatever arrays they come", () => {
+      const texts = [hal.createText(), hal.createText()];
+      const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+      const arrays = [40, 128, 200].map((size) => new Uint8Array(size));
+      const known = ["a/1", "a/2", "é".repeat(20), "x".repeat(127)];
+      const name = fc.oneof(fc.string({ maxLength: 40 }), fc.constantFrom(...known));
+      const step = fc.tuple(fc.nat(1), fc.nat(2), name, fc.nat(3));
+      fc.assert(
+        fc.property(fc.array(step, { minLength: 1, maxLength: 200 }), (steps) => {
+          for (const [which, array, topic, offset] of steps) {
+            const utf8 = new TextEncoder().encode(topic);
+            if (offset + utf8.length > arrays[array].length) continue;
+            arrays[array].set(utf8, offset);
+            expect(texts[which].decode(arrays[array], offset, offset + utf8.length, true)).toBe(decoder.decode(utf8));
+          }
+        }),
+        { numRuns: 200 },
+      );
+    });
+
+    test("tells apart topic names that share a place among those remembered", () => {
+      const text = hal.createText();
+      const bytes = new Uint8Array(200);
+      // More than it remembers, twice round, of the lengths about the longest that it remembers.
+      for (let i = 0; i < 1000; i++) {
+        const topic = `${i % 500}/`.padEnd(126 + (i % 4), "x");
+        const end = text.encode(topic, bytes, 0, bytes.length);
+        expect(text.decode(bytes, 0, end, true)).toBe(topic);
+        expect(text.decode(bytes, 0, end, true)).toBe(topic);
+        expect(text.decode(bytes, 0, end - 1, true)).toBe(topic.slice(0, -1));
+      }
+    });
+
+    test("finds ill-formed bytes also where a well-formed topic name was before [MQTT-1.5.3-1]", () => {
+      const text = hal.createText();
+      const bytes = new Uint8Array(128);
+      const end = text.encode("room/é", bytes, 0, bytes.length);
+      expect(text.decode(bytes, 0, end, true)).toBe("room/é");
+      bytes[end - 1] = 0x41;
+      expect(text.decode(bytes, 0, end, true)).toBeUndefined();
+      expect(text.decode(bytes, 0, end, true)).toBeUndefined();
+    });
   });
 
   test("an id is a new one of 12 characters each time", () => {
@@ -637,7 +680,7 @@ describe("The HAL of Node", () => {
   });
 
   test("has a computer's capacities", () => {
-    expect(hal.defaults).toEqual({ rxCapacity: 65536, txCapacity: 65536, maxOperations: 1024, receiveMaximum: 1024 });
+    expect(hal.defaults).toEqual({ rxCapacity: 16384, txCapacity: 65536, maxOperations: 1024, receiveMaximum: 1024 });
   });
 });
 

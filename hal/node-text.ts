@@ -1,0 +1,143 @@
+/**
+ * Text for Node: its own conversion, and a memory for topic names, since a client gets the same few again and again,
+ * and to find one costs a third of what it costs to make it anew.
+ */
+import { isUtf8 } from "node:buffer";
+import type { Text } from "./socket.js";
+
+/** In Node 20, though not yet in its declarations. */
+type WellFormedString = string & { isWellFormed(): boolean };
+
+/** Remembers the arrays it saw last, a client's buffers, since Node converts text only in a Buffer. */
+export class NodeText implements Text {
+  readonly #topics: Topics;
+  #buffer = NO_BUFFER;
+  #earlier = NO_BUFFER;
+
+  constructor(topics: Topics) {
+    this.#topics = topics;
+  }
+
+  encode(string: string, bytes: Uint8Array, offset: number, end: number): number {
+    if (!(string as WellFormedString).isWellFormed()) return -2;
+    const room = end - offset;
+    const written = this.#bufferOf(bytes).view.write(string, offset, room, "utf8");
+    // Node stops, without a word, at the first character that does not fit. None needs more than 4 bytes.
+    if (room - written < 4 && Buffer.byteLength(string) > written) return -1;
+    return offset + written;
+  }
+
+  decode(bytes: Uint8Array, start: number, end: number, fatal: true): string | undefined;
+  decode(bytes: Uint8Array, start: number, end: number, fatal: false): string;
+  decode(bytes: Uint8Array, start: number, end: number, fatal: boolean): string | undefined {
+    const known = this.#bufferOf(bytes);
+    if (!fatal) return known.view.toString("utf8", start, end);
+    // What must be well-formed is, but for a user name, the topic name of a message.
+    const topic = this.#topics.find(known, start, end);
+    if (topic !== undefined) return topic;
+    const string = known.view.toString("utf8", start, end);
+    if (string.includes("\uFFFD") && !isUtf8(bytes.subarray(start, end))) return undefined;
+    this.#topics.add(string, known, start, end);
+    return string;
+  }
+
+  #bufferOf(bytes: Uint8Array): KnownBuffer {
+    if (bytes.length < SHORTEST_BUFFER) return new KnownBuffer(bytes);
+    if (bytes !== this.#buffer.bytes) {
+      const other = this.#earlier;
+      this.#earlier = this.#buffer;
+      this.#buffer = bytes === other.bytes ? other : new KnownBuffer(bytes);
+    }
+    return this.#buffer;
+  }
+}
+
+/** Shorter arrays are not a client's buffers: they are seen once, and not remembered. */
+const SHORTEST_BUFFER = 128;
+
+/** An array, and other ways to look at its bytes. */
+class KnownBuffer {
+  readonly bytes: Uint8Array;
+  readonly view: Buffer;
+  #words: DataView | undefined;
+
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes;
+    this.view = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** Where nothing but text is written, nobody asks for it. */
+  get words(): DataView {
+    return (this.#words ??= new DataView(this.bytes.buffer, this.bytes.byteOffset, this.bytes.byteLength));
+  }
+}
+
+const NO_BUFFER = new KnownBuffer(new Uint8Array(0));
+
+/** Topic names that are remembered, and the bytes of the longest. */
+const TOPICS = 64;
+const LONGEST_TOPIC = 128;
+/** Odd, and 2^32 divided by the golden ratio: each bit of a word reaches the upper half of the product. */
+const HASH_FACTOR = 0x9e3779b1;
+
+/**
+ * Topic names and their bytes, for all clients of one HAL. Each has one place, which it takes from the one before.
+ * Makes room for what it remembers when it remembers the first.
+ */
+export class Topics {
+  #topics: string[] = [];
+  #lengths = NO_BUFFER.bytes;
+  /** The bytes of topic name `i` begin at `i * LONGEST_TOPIC`. */
+  #stored = NO_BUFFER;
+  /** Where the one is that was found or added last. */
+  #last = 0;
+
+  /** The topic name that `bytes[start..end)` are, if it is remembered. */
+  find(bytes: KnownBuffer, start: number, end: number): string | undefined {
+    if (end - start > LONGEST_TOPIC || this.#topics.length === 0) return undefined;
+    if (!this.#isAt(this.#last, bytes.words, start, end)) {
+      const place = placeOf(bytes.words, start, end);
+      if (!this.#isAt(place, bytes.words, start, end)) return undefined;
+      this.#last = place;
+    }
+    return this.#topics[this.#last];
+  }
+
+  /** Remembers a topic name that was not found. */
+  add(topic: string, bytes: KnownBuffer, start: number, end: number): void {
+    if (end - start > LONGEST_TOPIC) return;
+    if (this.#topics.length === 0) {
+      this.#topics = new Array<string>(TOPICS).fill("");
+      this.#lengths = new Uint8Array(TOPICS);
+      this.#stored = new KnownBuffer(new Uint8Array(TOPICS * LONGEST_TOPIC));
+    }
+    const place = placeOf(bytes.words, start, end);
+    bytes.view.copy(this.#stored.bytes, place * LONGEST_TOPIC, start, end);
+    this.#topics[place] = topic;
+    this.#lengths[place] = end - start;
+    this.#last = place;
+  }
+
+  #isAt(place: number, words: DataView, start: number, end: number): boolean {
+    if (this.#lengths[place] !== end - start) return false;
+    const stored = this.#stored.words;
+    let at = place * LONGEST_TOPIC;
+    let from = start;
+    for (; from + 4 <= end; from += 4, at += 4) {
+      if (words.getInt32(from) !== stored.getInt32(at)) return false;
+    }
+    for (; from < end; from++, at++) {
+      if (words.getUint8(from) !== stored.getUint8(at)) return false;
+    }
+    return true;
+  }
+}
+
+/** A hash of a topic name's bytes. */
+function placeOf(words: DataView, start: number, end: number): number {
+  let hash = end - start;
+  let from = start;
+  for (; from + 4 <= end; from += 4) hash = Math.imul(hash ^ words.getInt32(from), HASH_FACTOR);
+  for (; from < end; from++) hash = Math.imul(hash ^ words.getUint8(from), HASH_FACTOR);
+  return (hash >>> 16) % TOPICS;
+}
