@@ -37,7 +37,8 @@ export const publishPacket = (topic: string, payload: Uint8Array, qos: number): 
   packet(0x30 | (qos << 1), field(topic), Buffer.alloc(qos > 0 ? 2 : 0), payload);
 
 /** Where the packet id of this PUBLISH stands. */
-export const packetIdOffset = (publish: Uint8Array, payloadLength: number): number => publish.length - payloadLength - 2;
+export const packetIdOffset = (publish: Uint8Array, payloadLength: number): number =>
+  publish.length - payloadLength - 2;
 
 /** Cuts chunks of a stream into packets; `onPacket` gets each as the range [start, end) whose body begins at `body`. */
 export class Packets {

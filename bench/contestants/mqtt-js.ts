@@ -1,4 +1,5 @@
 /** MQTT.js. */
+import type { Socket } from "node:net";
 import mqtt from "mqtt";
 import type { Contestant } from "./contestant.js";
 
@@ -16,6 +17,8 @@ export default {
       reconnectPeriod: 0,
       resubscribe: false,
     });
+    // Else what is sent may wait for what was sent before to arrive.
+    client.once("connect", () => (client.stream as Socket).setNoDelay(true));
     client.on("message", (_topic, payload) => onMessage(payload));
     return new Promise((fulfil, reject) => {
       client.once("error", reject);
@@ -26,7 +29,7 @@ export default {
               client.subscribe(filter, { qos }, (error) => (error ? failed(error) : granted()));
             }),
           publish(message, done) {
-            client.publish(message.topic, message.payload as Buffer, { qos: message.qos }, done as () => void);
+            client.publish(message.topic, message.payload as Buffer, { qos: message.qos }, done);
           },
           end: () =>
             new Promise((ended) => {

@@ -22,7 +22,7 @@ class RawClient implements ContestantClient {
   #onConnack: (() => void) | undefined;
   #onSuback: (() => void) | undefined;
   /** Written in this turn. */
-  #staging = Buffer.allocUnsafeSlow(SIZE);
+  #staging: Buffer = Buffer.allocUnsafeSlow(SIZE);
   #staged = 0;
   /** What the write before is done with. */
   #spare: Buffer | undefined;
@@ -30,7 +30,7 @@ class RawClient implements ContestantClient {
   #sent = 0;
   #done: () => void = () => undefined;
   #message: Message | undefined;
-  #packet = Buffer.alloc(0);
+  #packet: Buffer = Buffer.alloc(0);
   #packetIdAt = 0;
   #packetId = 0;
 
@@ -154,7 +154,7 @@ class RawClient implements ContestantClient {
 
 export default {
   name: "raw socket",
-  given: "packets encoded beforehand, no view of a message, and nothing to check: what node:net takes to move the bytes",
+  given: "packets encoded beforehand, no view of a message, nothing to check: what node:net takes to move the bytes",
   connect: (port, settings) =>
     new Promise((fulfil, reject) => {
       const client = new RawClient(port, settings, () => fulfil(client), reject);

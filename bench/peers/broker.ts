@@ -20,10 +20,10 @@ const answerTypes: Record<number, number> = { [0x32]: 0x40, [0x34]: PUBREC, [PUB
 
 function serve(socket: Socket): void {
   /** Answers to the chunk at hand. A packet of 4 bytes has an answer of as many. */
-  let answers = Buffer.allocUnsafeSlow(BLOCK);
+  let answers: Buffer = Buffer.allocUnsafeSlow(BLOCK);
   let answered = 0;
   let echoes = false;
-  let template = Buffer.alloc(0);
+  let template: Buffer = Buffer.alloc(0);
   let idOffset = 0;
   let packetId = 0;
   let unsent = 0;
