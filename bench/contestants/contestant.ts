@@ -42,4 +42,13 @@ export interface Contestant {
   messageDecoder?(onMessage: (topic: string, payload: Uint8Array) => void): (chunk: Uint8Array) => void;
   /** Connects to a broker on the loopback interface, without TLS and credentials. */
   connect?(port: number, settings: ClientSettings): Promise<ContestantClient>;
+  /** What can be measured only as a process of its own. */
+  program?: Program;
+}
+
+/** Each resolves with the process's time in milliseconds when it has ended; undefined where it is not installed. */
+export interface Program {
+  publish(port: number, message: Message, window: number, count: number): Promise<number | undefined>;
+  /** Ends when `count` messages came. */
+  receive(port: number, filter: string, qos: 0 | 1 | 2, count: number): Promise<number | undefined>;
 }
