@@ -49,8 +49,8 @@ function cellOf(result: TableResult, { figure, unit }: Column, row: string, cont
 /** How the ratios of a table are to be read. */
 function legendOf({ table }: TableResult, ours: string): string {
   return table.baseRow === undefined
-    ? `Bold: how many times the cost of ${ours} (theirs / ours; above 1, ${ours} is cheaper); the median of the rounds, \
-and in brackets the smallest and the largest.`
+    ? `Bold: how many times the cost of ${ours} (theirs / ours; above 1, ${ours} is cheaper); the median of the \
+rounds, and in brackets the smallest and the largest.`
     : `Bold: how many times the cost of row "${table.baseRow}" of the same column; the median of the rounds, and in \
 brackets the smallest and the largest.`;
 }

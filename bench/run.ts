@@ -77,6 +77,12 @@ export async function build(): Promise<Built> {
     external: (id) => /^[^./]/.test(id) && !id.startsWith(root) && !(id in aliases),
     plugins: [
       { name: "aliases", resolveId: (id) => (id in aliases ? resolve(root, aliases[id]) : null) },
+      // Finds the project's files from where it lies.
+      {
+        name: "shared",
+        resolveId: (id) =>
+          id.endsWith("/rollup.shared.js") ? { id: resolve(root, "rollup.shared.js"), external: "absolute" } : null,
+      },
       typescript(nodeTarget),
     ],
   });

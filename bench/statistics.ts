@@ -1,5 +1,6 @@
 /**
- * What the samples of a run come to: medians, and ratios within a round, since what disturbs a round disturbs all of it.
+ * What the samples of a run come to: medians, and ratios within a round, since what disturbs a round disturbs all of
+ * it.
  */
 import { max, median, min } from "simple-statistics";
 import type { TableResult } from "./run.js";
