@@ -64,6 +64,7 @@ export async function build(): Promise<Built> {
   const aliases: Record<string, string> = {
     "mcu-mqtt": entries.index,
     "mcu-mqtt/core": entries.core,
+    "mcu-mqtt/client": entries.client,
     "mcu-mqtt/hal": entries["hal/node"],
     "mcu-mqtt/hal/node": entries["hal/node"],
     "mcu-mqtt/hal/mock": entries["hal/mock"],
