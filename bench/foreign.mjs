@@ -29,7 +29,7 @@ export function foreign(packages, path, isAlone = false) {
     output: {
       format: "es",
       inlineDynamicImports: true,
-      plugins: [terser({ ecma: 2020, module: true, compress: { passes: 4 }, format: { comments: false } })],
+      plugins: [terser({ ecma: 2020, module: true, format: { comments: false } })],
     },
   };
 }

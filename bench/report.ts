@@ -10,7 +10,7 @@ import type { Place } from "./statistics.js";
 import { summaryChart } from "./summary.js";
 import type { Column } from "./tables/table.js";
 import { TARGETS, judge, limitOf } from "./targets.js";
-import { markdown, show, times } from "./text.js";
+import { headOf, markdown, show, times } from "./text.js";
 
 export interface ReportOptions {
   folder: string;
@@ -69,7 +69,7 @@ function section(result: TableResult, contestants: Map<string, Contestant>, hasC
       const value = valueOf(result, { row: title, contestant, figure });
       return value === undefined ? "" : show(value.median, unit);
     });
-    return cells.every((cell) => cell === "") ? [] : [[`${title}: ${what}`, ...cells]];
+    return cells.every((cell) => cell === "") ? [] : [[`${title}: ${headOf(what, unit)}`, ...cells]];
   }));
   const notes = table.contestants
     .map((id) => contestants.get(id))
@@ -78,7 +78,7 @@ function section(result: TableResult, contestants: Map<string, Contestant>, hasC
   return [
     `## ${table.title}`,
     table.text,
-    markdown([main.title, ...names], rows),
+    markdown([headOf(main.title, main.unit), ...names], rows),
     legendOf(result, names[0]),
     ...(hasChart ? [`![${table.title}](${name}.svg)`] : []),
     ...(further.length > 0 ? [markdown(["also measured, medians", ...names], further)] : []),
@@ -90,7 +90,7 @@ function chartOf({ table, ...rest }: TableResult, contestants: Map<string, Conte
   const { figure, title, unit } = table.columns[0];
   return chart({
     title: table.title,
-    axis: title,
+    axis: headOf(title, unit),
     rows: table.rows.map((row) => row.title),
     series: table.contestants.map((contestant) => ({
       name: contestants.get(contestant)?.name ?? contestant,

@@ -13,19 +13,27 @@ export interface Work {
   title: string;
   table: string;
   row: string;
-  /** By the table's first column if it is not given. */
-  figure?: string;
-  /** Contestants, in the order of `COLUMNS`; undefined: there is none. */
-  others: (string | undefined)[];
+  /** Contestants, in the order of `COLUMNS`. */
+  others: string[];
 }
 
 /** The names of the others. Those of the codec have one too. */
 const COLUMNS = ["MQTT.js", "u8-mqtt", "the limit"];
 
 const codec = ["mqtt-packet", "u8-mqtt-packet", "limit"];
-const client = ["mqtt-js", "u8-mqtt", "limit"];
+const client = ["mqtt-js", "u8-mqtt", "raw-socket"];
 
 export const WORK: Work[] = [
+  { title: "encode PUBLISH, 64 B", table: "encode", row: "QoS 0, 64 B", others: codec },
+  { title: "decode it: ranges", table: "decode", row: "ranges, QoS 0, 64 B", others: codec },
+  { title: "decode it: messages", table: "decode", row: "messages, QoS 0, 64 B", others: codec },
+  ...["publish", "receive"].flatMap((table) =>
+    ["QoS 0", "QoS 1, window 20", "QoS 2, window 20"].map((row) =>
+      ({ title: `${table}, ${row}`, table, row, others: client }))),
+  { title: "round trip, on the clock", table: "round-trip", row: "QoS 0", others: client },
+  { title: "connect", table: "connects", row: "1,000 in a row", others: client },
+  { title: "idle client: heap", table: "idle", row: "1,000 clients", others: client },
+  { title: "client for Node: code, minified", table: "size", row: "client for Node", others: client },
 ];
 
 const OURS = "mcu-mqtt";
@@ -41,15 +49,14 @@ interface Line {
 
 /** The work that was measured. */
 function lines(results: TableResult[]): Line[] {
-  return WORK.flatMap(({ title, table, row, figure: asked, others }) => {
+  return WORK.flatMap(({ title, table, row, others }) => {
     const result = results.find(({ name }) => name === table);
     if (result === undefined) return [];
-    const { figure, unit } = result.table.columns.find((each) => each.figure === asked) ?? result.table.columns[0];
+    const { figure, unit } = result.table.columns[0];
     const ours = { row, contestant: OURS, figure };
     const value = valueOf(result, ours);
     if (value === undefined) return [];
-    const ratios = others.map((contestant) =>
-      contestant === undefined ? undefined : ratioOf(result, { row, contestant, figure }, ours)?.median);
+    const ratios = others.map((contestant) => ratioOf(result, { row, contestant, figure }, ours)?.median);
     return [{ title, ours: show(value.median, unit), ratios }];
   });
 }

@@ -12,11 +12,25 @@ export function digitsOf(value: number, digits = 3): string {
   return value.toLocaleString("en-US", { maximumFractionDigits: Math.min(places, digits) });
 }
 
-/** With its unit. Nanoseconds become what reads best. */
+const NANOSECONDS: Record<string, number> = { ns: 1, us: 1e3, ms: 1e6, s: 1e9 };
+
+/** What a unit counts, and per what: "ns per message" are two. */
+function partsOf(unit: string): [what: string, per: string] {
+  const at = unit.indexOf("per ");
+  return at < 0 ? [unit, ""] : [unit.slice(0, at).trim(), unit.slice(at)];
+}
+
+/** What a column shows, with what it is per. */
+export const headOf = (title: string, unit: string): string => `${title} ${partsOf(unit)[1]}`.trim();
+
+/** With what its unit counts. Times become what reads best. */
 export function show(value: number, unit: string): string {
-  if (unit !== "ns") return unit === "" ? digitsOf(value) : `${digitsOf(value)} ${unit}`;
-  const [scale, name] = value < 1e3 ? [1, "ns"] : value < 1e6 ? [1e3, "µs"] : value < 1e9 ? [1e6, "ms"] : [1e9, "s"];
-  return `${digitsOf(value / scale)} ${name}`;
+  const [what] = partsOf(unit);
+  if (what === "B" || what === "bytes") return `${digitsOf(value)} B`;
+  if (!(what in NANOSECONDS)) return what === "" ? digitsOf(value) : `${digitsOf(value)} ${what}`;
+  const ns = value * NANOSECONDS[what];
+  const [scale, name] = ns < 1e3 ? [1, "ns"] : ns < 1e6 ? [1e3, "µs"] : ns < 1e9 ? [1e6, "ms"] : [1e9, "s"];
+  return `${digitsOf(ns / scale)} ${name}`;
 }
 
 /** A ratio as it is read: "26.4 x". */

@@ -50,8 +50,8 @@ async function bytesOf(input: (() => Input) | string): Promise<Buffer> {
   return Buffer.from(result.output[0].code);
 }
 
-function row(args: string, title: string): Table["rows"][number] {
-  return { title, args: { input: args }, contestants: Object.keys(INPUTS[args]) };
+function row(args: string, title: string, isLong = false): Table["rows"][number] {
+  return { title, args: { input: args }, contestants: Object.keys(INPUTS[args]), isLong };
 }
 
 export default {
@@ -64,13 +64,13 @@ imports; for browsers, the others' own minified files.`,
   rows: [
     row("codec", "codec"),
     row("session", "codec and session"),
-    row("face", "client without a platform"),
-    row("board", "client for a board (ours), for browsers (others)"),
-    row("node", "client for Node"),
+    row("face", "client without platform"),
+    row("board", "client for a board (ours), for browsers (others)", true),
+    row("node", "client for Node", true),
   ],
   columns: [
-    { figure: "minified", title: "minified, bytes", unit: "" },
-    { figure: "gzip", title: "gzip, bytes", unit: "" },
+    { figure: "minified", title: "minified", unit: "B" },
+    { figure: "gzip", title: "gzip", unit: "B" },
   ],
   rounds: 1,
   async run(_contestant, { input }, _isQuick, id): Promise<Figures> {
