@@ -15,6 +15,8 @@ export function bundled(
   aliases?: Record<string, string>,
   target?: number,
 ): InputOptions & { output: OutputOptions };
+/** "mcu-mqtt" for a board of the Moddable SDK, as one file. */
+export function boardPackage(board: string): InputOptions & { output: OutputOptions };
 export function minified(
   input: string,
   aliases?: Record<string, string>,

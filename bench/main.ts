@@ -2,6 +2,7 @@
 import { parseArgs } from "node:util";
 import { build, run } from "./run.js";
 import { report } from "./report.js";
+import { updateReadme } from "./summary.js";
 
 const HELP = `\
 Measures mcu-mqtt beside other MQTT clients and beside what the machine allows, and writes a report.
@@ -11,7 +12,8 @@ Measures mcu-mqtt beside other MQTT clients and beside what the machine allows, 
 --quick         fewer rows, shorter samples, fewer rounds: a first look
 --only TABLE    this table alone; may be repeated
 --rounds N      samples of each cell; default: 5, with --quick 2
---out FOLDER    where the report goes; default: bench/results
+--out FOLDER    where the report goes; default: bench/out
+--update        everything, to be kept: in bench/results and, in short, in README.md
 --help          show this
 `;
 
@@ -20,7 +22,8 @@ const { values } = parseArgs({
     quick: { type: "boolean", default: false },
     only: { type: "string", multiple: true, default: [] },
     rounds: { type: "string" },
-    out: { type: "string", default: "bench/results" },
+    out: { type: "string" },
+    update: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 });
@@ -28,9 +31,12 @@ const { values } = parseArgs({
 if (values.help) {
   console.log(HELP);
 } else {
+  if (values.update && (values.quick || values.only.length > 0 || values.out !== undefined)) {
+    throw new Error("--update is of everything, and has a folder: it goes with none of --quick, --only and --out");
+  }
   const rounds = Number(values.rounds ?? (values.quick ? 2 : 5));
   if (!Number.isInteger(rounds) || rounds < 1) throw new RangeError(`--rounds must be 1 or more, not ${values.rounds}`);
-  const tables = await build();
+  const { tables, contestants } = await build();
   const unknown = values.only.find((name) => !tables.has(name));
   if (unknown !== undefined) throw new Error(`--only: one of ${[...tables.keys()].join(", ")}, not ${unknown}`);
   const results = await run(tables, {
@@ -39,5 +45,8 @@ if (values.help) {
     only: values.only,
     onProgress: (text) => process.stderr.write(`${text}\n`),
   });
-  await report(results, values.out);
+  const given = process.argv.slice(2);
+  const command = ["npm run bench", ...(given.length > 0 ? ["--", ...given] : [])].join(" ");
+  report(results, { folder: values.out ?? (values.update ? "bench/results" : "bench/out"), command, contestants });
+  if (values.update) updateReadme(results, command);
 }

@@ -1,7 +1,147 @@
 /** Writes what was measured: Markdown, raw figures as JSON, and a chart for each table. */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { resolve } from "node:path";
+import { chart } from "./chart.js";
+import type { Contestant } from "./contestants/contestant.js";
+import { describe, machine } from "./machine.js";
 import type { TableResult } from "./run.js";
+import { ratioOf, valueOf } from "./statistics.js";
+import type { Place } from "./statistics.js";
+import { summaryChart } from "./summary.js";
+import type { Column } from "./tables/table.js";
+import { TARGETS, judge, limitOf } from "./targets.js";
+import { headOf, markdown, show, times } from "./text.js";
 
-export async function report(results: TableResult[], folder: string): Promise<void> {
-  console.log(JSON.stringify({ folder, results: results.map(({ name, samples }) => ({ name, samples })) }));
-  await Promise.resolve();
+export interface ReportOptions {
+  folder: string;
+  /** What was run, as one types it. */
+  command: string;
+  contestants: Map<string, Contestant>;
+}
+
+function targetTable(results: TableResult[]): string {
+  const rows = TARGETS.map((target) => judge(target, results)).map(({ target, measured, verdict }) => [
+    target.text,
+    target.table,
+    limitOf(target),
+    measured ?? "",
+    verdict === "missed" ? "**missed**" : verdict,
+  ]);
+  return markdown(["target", "table", "limit", "measured", ""], rows);
+}
+
+/** What a cell came to, and how it compares. */
+function cellOf(result: TableResult, { figure, unit }: Column, row: string, contestant: string): string {
+  const { table } = result;
+  const place: Place = { row, contestant, figure };
+  const value = valueOf(result, place);
+  if (value === undefined) return "";
+  const base: Place | undefined = table.baseRow === undefined
+    ? contestant === table.contestants[0] ? undefined : { ...place, contestant: table.contestants[0] }
+    : row === table.baseRow ? undefined : { ...place, row: table.baseRow };
+  const ratio = base === undefined ? undefined : ratioOf(result, place, base);
+  const shown = show(value.median, unit);
+  if (ratio === undefined) return shown;
+  const ends = ratio.min === ratio.max ? "" : ` (${times(ratio.min).slice(0, -2)}..${times(ratio.max).slice(0, -2)})`;
+  return `${shown}: **${times(ratio.median)}**${ends}`;
+}
+
+/** How the ratios of a table are to be read. */
+function legendOf({ table }: TableResult, ours: string): string {
+  return table.baseRow === undefined
+    ? `Bold: how many times the cost of ${ours} (theirs / ours; above 1, ${ours} is cheaper); the median of the \
+rounds, and in brackets the smallest and the largest.`
+    : `Bold: how many times the cost of row "${table.baseRow}" of the same column; the median of the rounds, and in \
+brackets the smallest and the largest.`;
+}
+
+function section(result: TableResult, contestants: Map<string, Contestant>, hasChart: boolean): string {
+  const { name, table } = result;
+  const nameOf = (id: string): string => contestants.get(id)?.name ?? id;
+  const [main, ...others] = table.columns;
+  const names = table.contestants.map(nameOf);
+  const rows = table.rows.map(({ title }) => [
+    title,
+    ...table.contestants.map((contestant) => cellOf(result, main, title, contestant)),
+  ]);
+  const further = table.rows.flatMap(({ title }) => others.flatMap(({ figure, title: what, unit }) => {
+    const cells = table.contestants.map((contestant) => {
+      const value = valueOf(result, { row: title, contestant, figure });
+      return value === undefined ? "" : show(value.median, unit);
+    });
+    return cells.every((cell) => cell === "") ? [] : [[`${title}: ${headOf(what, unit)}`, ...cells]];
+  }));
+  const notes = table.contestants
+    .map((id) => contestants.get(id))
+    .filter((contestant) => contestant !== undefined && contestant.given !== "")
+    .map((contestant) => `- ${contestant!.name}: ${contestant!.given}`);
+  return [
+    `## ${table.title}`,
+    table.text,
+    markdown([headOf(main.title, main.unit), ...names], rows),
+    legendOf(result, names[0]),
+    ...(hasChart ? [`![${table.title}](${name}.svg)`] : []),
+    ...(further.length > 0 ? [markdown(["also measured, medians", ...names], further)] : []),
+    ...(notes.length > 0 ? [notes.join("\n")] : []),
+  ].join("\n\n");
+}
+
+function chartOf({ table, ...rest }: TableResult, contestants: Map<string, Contestant>): string | undefined {
+  const { figure, title, unit } = table.columns[0];
+  return chart({
+    title: table.title,
+    axis: headOf(title, unit),
+    rows: table.rows.map((row) => row.title),
+    series: table.contestants.map((contestant) => ({
+      name: contestants.get(contestant)?.name ?? contestant,
+      values: table.rows.map((row) =>
+        valueOf({ table, ...rest }, { row: row.title, contestant, figure })?.median),
+    })),
+    show: (value) => show(value, unit),
+  });
+}
+
+/** Every sample, for who wants to do other sums. */
+function figures(results: TableResult[], { command, contestants }: ReportOptions): object {
+  return {
+    command,
+    machine: machine(),
+    contestants: Object.fromEntries([...contestants].map(([id, { name, given }]) => [id, { name, given }])),
+    tables: results.map(({ name, table, samples }) => ({
+      name,
+      title: table.title,
+      columns: table.columns,
+      contestants: table.contestants,
+      rows: table.rows.map(({ title }, row) => ({ title, samples: samples[row] })),
+    })),
+  };
+}
+
+/** Writes the files, and shows what is in the first. */
+export function report(results: TableResult[], options: ReportOptions): void {
+  const { folder, command, contestants } = options;
+  const write = (name: string, text: string): void => {
+    writeFileSync(resolve(folder, name), text);
+    written.push(name);
+  };
+  const written: string[] = [];
+  mkdirSync(folder, { recursive: true });
+  const sections = results.map((result) => {
+    const svg = chartOf(result, contestants);
+    if (svg !== undefined) write(`${result.name}.svg`, svg);
+    return section(result, contestants, svg !== undefined);
+  });
+  const summary = summaryChart(results);
+  if (summary !== undefined) write("summary.svg", summary);
+  const text = [
+    "# mcu-mqtt beside other clients",
+    `${describe(machine())} Made by \`${command}\`; [figures.json](figures.json) has every sample.`,
+    "## Target against measured",
+    targetTable(results),
+    ...sections,
+  ].join("\n\n");
+  write("report.md", `${text}\n`);
+  write("figures.json", `${JSON.stringify(figures(results, options))}\n`);
+  console.log(text);
+  console.log(`\nIn ${folder}: ${written.sort().join(", ")}`);
 }

@@ -8,6 +8,7 @@ import { availableParallelism } from "node:os";
 import { resolve } from "node:path";
 import { rollup } from "rollup";
 import { entries, nodeTarget, root, typescript } from "../rollup.shared.js";
+import type { Contestant } from "./contestants/contestant.js";
 import type { Figures, Row, Table } from "./tables/table.js";
 
 /** Where the bundled processes lie: inside the project, so that they find its dependencies. */
@@ -34,20 +35,36 @@ export interface RunOptions {
   onProgress(text: string): void;
 }
 
+/** What was made of the sources, by the names of their files. */
+export interface Built {
+  tables: Map<string, Table>;
+  contestants: Map<string, Contestant>;
+}
+
 const namesIn = (folder: string): string[] =>
   readdirSync(resolve(root, "bench", folder))
     .filter((name) => name.endsWith(".ts"))
     .map((name) => name.slice(0, -3))
     .sort();
 
-/** Makes the processes of the samples, and returns the tables. */
-export async function build(): Promise<Map<string, Table>> {
+/** The default exports of what was made of a folder; the file that says what they are has none. */
+async function loadAll<T>(folder: string, types: string): Promise<Map<string, T>> {
+  const loaded = new Map<string, T>();
+  for (const name of namesIn(folder).filter((each) => each !== types)) {
+    loaded.set(name, ((await import(resolve(BUILT, folder, `${name}.js`))) as { default: T }).default);
+  }
+  return loaded;
+}
+
+/** Makes the processes of the samples, and returns tables and contestants. */
+export async function build(): Promise<Built> {
   const inputs = ["sample", ...["contestants", "tables", "peers"].flatMap((folder) =>
     namesIn(folder).map((name) => `${folder}/${name}`),
   )];
   const aliases: Record<string, string> = {
     "mcu-mqtt": entries.index,
     "mcu-mqtt/core": entries.core,
+    "mcu-mqtt/client": entries.client,
     "mcu-mqtt/hal": entries["hal/node"],
     "mcu-mqtt/hal/node": entries["hal/node"],
     "mcu-mqtt/hal/mock": entries["hal/mock"],
@@ -58,20 +75,24 @@ export async function build(): Promise<Map<string, Table>> {
     // Files that hold nothing but types.
     logLevel: "silent",
     // Packages are loaded as they are.
-    external: (id) => /^[^./]/.test(id) && !id.startsWith(root) && aliases[id] === undefined,
+    external: (id) => /^[^./]/.test(id) && !id.startsWith(root) && !(id in aliases),
     plugins: [
-      { name: "aliases", resolveId: (id) => (aliases[id] === undefined ? null : resolve(root, aliases[id])) },
+      { name: "aliases", resolveId: (id) => (id in aliases ? resolve(root, aliases[id]) : null) },
+      // Finds the project's files from where it lies.
+      {
+        name: "shared",
+        resolveId: (id) =>
+          id.endsWith("/rollup.shared.js") ? { id: resolve(root, "rollup.shared.js"), external: "absolute" } : null,
+      },
       typescript(nodeTarget),
     ],
   });
   await bundle.write({ dir: BUILT, format: "es", chunkFileNames: "shared/[name]-[hash].js" });
   await bundle.close();
-  const tables = new Map<string, Table>();
-  for (const name of namesIn("tables").filter((each) => each !== "table")) {
-    const { default: table } = (await import(resolve(BUILT, `tables/${name}.js`))) as { default: Table };
-    tables.set(name, table);
-  }
-  return tables;
+  return {
+    tables: await loadAll<Table>("tables", "table"),
+    contestants: await loadAll<Contestant>("contestants", "contestant"),
+  };
 }
 
 /** What stands before `node` on the command line of a sample: the last processor, since the first has most to do. */

@@ -13,6 +13,6 @@ const { default: table } = (await import(new URL(`tables/${tableName}.js`, impor
 const { default: contestant } = (await import(new URL(`contestants/${contestantName}.js`, import.meta.url).href)) as {
   default: Contestant;
 };
-const figures = await table.run(contestant, JSON.parse(args) as Row["args"], speed === "quick");
+const figures = await table.run(contestant, JSON.parse(args) as Row["args"], speed === "quick", contestantName);
 // Sockets, timers and peers of the contestant's must not keep the process.
 process.stdout.write(`${JSON.stringify(figures ?? null)}\n`, () => process.exit());

@@ -10,6 +10,14 @@ export interface Message {
   qos: 0 | 1 | 2;
 }
 
+/** Encodes one PUBLISH again and again, at QoS 1 with packet id 1. */
+export interface ContestantEncoder {
+  /** Encodes the message as it is now, and returns the packet's length. Its topic changes, and nothing else. */
+  encode(): number;
+  /** The packet that `encode` would write now. */
+  packet(): Uint8Array;
+}
+
 /** What a client is to be. */
 export interface ClientSettings {
   clientId: string;
@@ -34,12 +42,20 @@ export interface Contestant {
   name: string;
   /** What it was given to be fast, for the notes below the tables; a sentence. */
   given: string;
-  /** A function that encodes the message once more each time, and returns the packet's length. */
-  encoder?(message: Message): () => number;
+  encoder?(message: Message): ContestantEncoder;
   /** A function that takes chunks of a stream. `onMessage` is called for each PUBLISH; nothing is handed over. */
   rangeDecoder?(onMessage: () => void): (chunk: Uint8Array) => void;
-  /** The same, and topic and payload are handed over. */
+  /** The same, and topic and payload are handed over, to be used during the call. */
   messageDecoder?(onMessage: (topic: string, payload: Uint8Array) => void): (chunk: Uint8Array) => void;
   /** Connects to a broker on the loopback interface, without TLS and credentials. */
   connect?(port: number, settings: ClientSettings): Promise<ContestantClient>;
+  /** What can be measured only as a process of its own. */
+  program?: Program;
+}
+
+/** Each resolves with the process's time in milliseconds when it has ended; undefined where it is not installed. */
+export interface Program {
+  publish(port: number, message: Message, window: number, count: number): Promise<number | undefined>;
+  /** Ends when `count` messages came. */
+  receive(port: number, filter: string, qos: 0 | 1 | 2, count: number): Promise<number | undefined>;
 }

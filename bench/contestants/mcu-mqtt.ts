@@ -1,10 +1,168 @@
 /** Ours, with Node's defaults. */
 import mqtt from "mcu-mqtt";
+import type { ClientOptions } from "mcu-mqtt";
+import { createMqtt, MQTT_3_1_1, type Hal, type Socket, type SocketHandler } from "mcu-mqtt/client";
 import { Decoder, Encoder } from "mcu-mqtt/core";
-import hal from "mcu-mqtt/hal/node";
-import type { Contestant } from "./contestant.js";
+import nodeHal from "mcu-mqtt/hal/node";
+import type { ClientSettings, Contestant, ContestantClient, Message } from "./contestant.js";
+
+/** More than there can be operations, and a power of two. */
+const RING = 2048;
+
+/** A client with these capacities. */
+export function connect(
+  port: number,
+  { clientId, window, onMessage }: ClientSettings,
+  capacities: ClientOptions = {},
+): Promise<ContestantClient> {
+  const m = mqtt.Client(clientId, 60, null, null, 1, { format: "buffer", maxInflight: window, ...capacities });
+  /** What is called at the next `puback`, in order. */
+  const dones = new Array<() => void>(RING);
+  let first = 0;
+  let next = 0;
+  /** What the queue had no room for. */
+  let waiting: [Message, () => void][] = [];
+  let waited = 0;
+
+  const publish = (message: Message, done: () => void): boolean => {
+    if (!m.publish(message.topic, message.payload, message.qos)) return false;
+    dones[next++ & (RING - 1)] = done;
+    return true;
+  };
+  m.on("puback", () => {
+    dones[first++ & (RING - 1)]();
+    while (waited < waiting.length && publish(...waiting[waited])) waited++;
+    if (waited > 0 && waited === waiting.length) {
+      waiting = [];
+      waited = 0;
+    }
+  });
+  m.on("message", (_client, _topic, data) => onMessage(data as Uint8Array));
+
+  const client: ContestantClient = {
+    subscribe: (filter, qos) =>
+      new Promise((fulfil) => {
+        m.subscribe(filter, qos, () => fulfil());
+      }),
+    publish(message, done) {
+      if (waiting.length > 0 || !publish(message, done)) waiting.push([message, done]);
+    },
+    end: () =>
+      new Promise((fulfil) => {
+        m.on("offline", () => fulfil());
+        m.close();
+      }),
+  };
+  return new Promise((fulfil, reject) => {
+    m.connect("127.0.0.1", port, 0, () => fulfil(client), (_client, reason) => {
+      reject(new Error(`mcu-mqtt does not connect: ${reason}`));
+    });
+  });
+}
+
+const CONNACK = new Uint8Array([0x20, 2, 0, 0]);
+/** More than is ever written between two chunks. */
+const ROOM = 65536;
+/** Bytes of the longest packet of the tables, and more. */
+const LONGEST = 32768;
+
+/** A connection without a network, to which chunks are handed. */
+class ChunkSocket implements Socket {
+  readonly #handler: SocketHandler;
+  #chunk: Uint8Array = CONNACK;
+  #at = 0;
+
+  constructor(handler: SocketHandler) {
+    this.#handler = handler;
+  }
+
+  accept(): void {
+    this.#handler.onWritable(ROOM);
+    this.hand(CONNACK);
+  }
+
+  hand(chunk: Uint8Array): void {
+    this.#chunk = chunk;
+    this.#at = 0;
+    this.#handler.onReadable(chunk.length);
+  }
+
+  read(bytes: Uint8Array, start: number, end: number): number {
+    const behind = this.#at + end - start;
+    bytes.set(this.#chunk.subarray(this.#at, behind), start);
+    this.#at = behind;
+    return end - start;
+  }
+
+  write(): number {
+    return ROOM;
+  }
+
+  close(): void {
+    throw new Error("the client has closed the connection");
+  }
+}
 
 export default {
   name: "mcu-mqtt",
-  given: "",
+  given:
+    "Encode: the Encoder of mcu-mqtt/core writes into one buffer. Decode, ranges: the Decoder of mcu-mqtt/core. " +
+    "Decode, messages: the public client with format \"buffer\", from its socket's callback on, so that reading the " +
+    "socket, the checks of the protocol and, at QoS 1, PUBACK are counted, too. Client: messages as bytes, maxInflight as " +
+    "the window, and Node's default capacities.",
+
+  encoder(message) {
+    const encoder = new Encoder(nodeHal.createText());
+    const out = new Uint8Array(LONGEST);
+    const packetId = message.qos === 0 ? 0 : 1;
+    const encode = (): number =>
+      encoder.publish(out, 0, LONGEST, message.qos << 1, packetId, message.topic, message.payload);
+    return { encode, packet: () => out.slice(0, encode()) };
+  },
+
+  rangeDecoder(onMessage) {
+    const unexpected = (): never => {
+      throw new Error("not a PUBLISH");
+    };
+    const decoder = new Decoder(
+      {
+        onWhole: onMessage,
+        onPublish: () => undefined,
+        onPayload(_bytes, _start, _end, owed) {
+          if (owed === 0) onMessage();
+        },
+        onAck: unexpected,
+        onConnack: unexpected,
+        onSuback: unexpected,
+        onPingresp: unexpected,
+      },
+      new Uint8Array(1024),
+    );
+    return (chunk) => {
+      if (decoder.push(chunk, 0, chunk.length) < 0) throw new Error("an error in the stream");
+    };
+  },
+
+  messageDecoder(onMessage) {
+    let socket: ChunkSocket | undefined;
+    const hal: Hal = {
+      ...nodeHal,
+      open: (_host, _port, _secure, handler) => (socket = new ChunkSocket(handler)),
+      createTimer: () => ({ schedule: () => undefined, clear: () => undefined }),
+    };
+    const { Client } = createMqtt(hal, MQTT_3_1_1);
+    const client = new Client("bench", null, null, null, 1, { format: "buffer", maxMessageLength: LONGEST });
+    client.on("message", (_client, topic, payload: Uint8Array) => {
+      onMessage(topic, payload);
+    });
+    client.connect("localhost");
+    if (socket === undefined) throw new Error("the client did not connect");
+    const up = socket;
+    up.accept();
+    return (chunk) => {
+      up.hand(chunk);
+    };
+  },
+
+  connect,
 } satisfies Contestant;

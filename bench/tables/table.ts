@@ -37,8 +37,17 @@ export interface Table {
   columns: Column[];
   /** Arguments of Node for the process of a sample. */
   nodeOptions?: string[];
+  /**
+   * Title of a row: ratios are of each row to this one, of the same contestant, instead of contestants to ours. For
+   * what grows: the figures of different contestants need not be comparable then.
+   */
+  baseRow?: string;
   /** Rounds, if not as many as were asked for: where a figure is the same each time, one will do. */
   rounds?: number;
-  /** Takes a sample; undefined when the contestant or the machine cannot do this. */
-  run(contestant: Contestant, args: Row["args"], isQuick: boolean): Promise<Figures | undefined>;
+  /**
+   * Takes a sample; undefined when the contestant or the machine cannot do this.
+   *
+   * @param id name of the contestant's file
+   */
+  run(contestant: Contestant, args: Row["args"], isQuick: boolean, id: string): Promise<Figures | undefined>;
 }

@@ -1,0 +1,162 @@
+/**
+ * No client, but the limit of one: a socket of node:net that moves the bytes that ours would, encoded beforehand, with
+ * what leaves in one turn in one write, and that counts messages and acknowledgements.
+ */
+import { connect as connectTcp } from "node:net";
+import {
+  DISCONNECT,
+  Packets,
+  connectPacket,
+  packetIdOffset,
+  publishPacket,
+  subscribePacket,
+} from "../packets.js";
+import type { ClientSettings, Contestant, ContestantClient, Message } from "./contestant.js";
+
+const SIZE = 65536;
+
+class RawClient implements ContestantClient {
+  readonly #socket;
+  readonly #received = new Uint8Array(SIZE);
+  readonly #onMessage: (payload: Uint8Array) => void;
+  #onConnack: (() => void) | undefined;
+  #onSuback: (() => void) | undefined;
+  /** Written in this turn. */
+  #staging: Buffer = Buffer.allocUnsafeSlow(SIZE);
+  #staged = 0;
+  /** What the write before is done with. */
+  #spare: Buffer | undefined;
+  /** Calls of `done` that the write of this turn owes. */
+  #sent = 0;
+  #done: () => void = () => undefined;
+  #message: Message | undefined;
+  #packet: Buffer = Buffer.alloc(0);
+  #packetIdAt = 0;
+  #packetId = 0;
+
+  constructor(port: number, settings: ClientSettings, onConnack: () => void, onError: (error: Error) => void) {
+    const packets = new Packets((bytes, start, body, end) => this.#packetCame(bytes, start, body, end));
+    this.#onMessage = settings.onMessage;
+    this.#onConnack = onConnack;
+    this.#socket = connectTcp({
+      host: "127.0.0.1",
+      port,
+      onread: {
+        buffer: this.#received,
+        callback: (count) => {
+          packets.push(this.#received, count);
+          return true;
+        },
+      },
+    });
+    this.#socket.setNoDelay(true);
+    this.#socket.on("error", onError);
+    this.#socket.on("connect", () => this.#write(connectPacket(settings.clientId)));
+  }
+
+  subscribe(filter: string, qos: number): Promise<void> {
+    this.#write(subscribePacket(filter, qos));
+    return new Promise((fulfil) => {
+      this.#onSuback = fulfil;
+    });
+  }
+
+  publish(message: Message, done: () => void): void {
+    if (message !== this.#message) {
+      this.#message = message;
+      this.#packet = publishPacket(message.topic, message.payload, message.qos);
+      this.#packetIdAt = packetIdOffset(this.#packet, message.payload.length);
+    }
+    this.#done = done;
+    if (message.qos > 0) {
+      this.#packetId = (this.#packetId % 65535) + 1;
+      this.#packet[this.#packetIdAt] = this.#packetId >> 8;
+      this.#packet[this.#packetIdAt + 1] = this.#packetId & 255;
+    }
+    this.#write(this.#packet);
+    if (message.qos === 0) this.#sent++;
+  }
+
+  end(): Promise<void> {
+    this.#write(DISCONNECT);
+    this.#flush();
+    return new Promise((fulfil) => {
+      this.#socket.end(() => {
+        this.#socket.destroy();
+        fulfil();
+      });
+    });
+  }
+
+  #packetCame(bytes: Uint8Array, start: number, body: number, end: number): void {
+    switch (bytes[start]) {
+      case 0x40:
+      case 0x70:
+        this.#done();
+        break;
+      case 0x50:
+        this.#answer(0x62, bytes, body);
+        break;
+      case 0x62:
+        this.#answer(0x70, bytes, body);
+        break;
+      case 0x20:
+        this.#onConnack?.();
+        break;
+      case 0x90:
+        this.#onSuback?.();
+        break;
+      default: {
+        const qos = bytes[start] & 6;
+        if (qos > 0) {
+          const topicEnd = body + 2 + bytes[body] * 256 + bytes[body + 1];
+          this.#answer(qos === 2 ? 0x40 : 0x50, bytes, topicEnd);
+        }
+        if (end > body) this.#onMessage(bytes);
+      }
+    }
+  }
+
+  #answer(type: number, bytes: Uint8Array, packetIdAt: number): void {
+    const at = this.#room(4);
+    this.#staging[at] = type;
+    this.#staging[at + 1] = 2;
+    this.#staging[at + 2] = bytes[packetIdAt];
+    this.#staging[at + 3] = bytes[packetIdAt + 1];
+  }
+
+  #write(bytes: Uint8Array): void {
+    const at = this.#room(bytes.length);
+    this.#staging.set(bytes, at);
+  }
+
+  /** Takes so many bytes of the buffer; returns where they begin. */
+  #room(length: number): number {
+    if (this.#staged + length > SIZE) this.#flush();
+    if (this.#staged === 0) process.nextTick(() => this.#flush());
+    this.#staged += length;
+    return this.#staged - length;
+  }
+
+  #flush(): void {
+    if (this.#staged === 0) return;
+    const buffer = this.#staging;
+    const sent = this.#sent;
+    this.#socket.write(buffer.subarray(0, this.#staged), () => {
+      this.#spare = buffer;
+      for (let i = 0; i < sent; i++) this.#done();
+    });
+    this.#staging = this.#spare ?? Buffer.allocUnsafeSlow(SIZE);
+    this.#spare = undefined;
+    this.#staged = this.#sent = 0;
+  }
+}
+
+export default {
+  name: "raw socket",
+  given: "packets encoded beforehand, no view of a message, nothing to check: what node:net takes to move the bytes",
+  connect: (port, settings) =>
+    new Promise((fulfil, reject) => {
+      const client = new RawClient(port, settings, () => fulfil(client), reject);
+    }),
+} satisfies Contestant;

@@ -1,0 +1,22 @@
+import { idle, libraries } from "../clients.js";
+import { startBroker } from "../peers/start.js";
+import type { Table } from "./table.js";
+
+export default {
+  title: "Idle clients",
+  text:
+    "1,000 clients of one process, connected and subscribed, with nothing to do: what each of them takes once the " +
+    "garbage is collected. Buffers are bytes outside V8's heap; of those that were never written to, the system gives " +
+    "no memory away.",
+  contestants: libraries,
+  rows: [{ title: "1,000 clients", args: {} }],
+  columns: [
+    { figure: "heapBytes", title: "heap", unit: "bytes per client" },
+    { figure: "bufferBytes", title: "buffers", unit: "bytes per client" },
+    { figure: "rssBytes", title: "RSS", unit: "bytes per client" },
+  ],
+  nodeOptions: ["--expose-gc"],
+  async run(contestant, _args, isQuick) {
+    return contestant.connect && idle(contestant.connect, await startBroker(), isQuick ? 200 : 1000);
+  },
+} satisfies Table;
