@@ -10,9 +10,9 @@ function timed(command: string): Promise<number | undefined> {
   return new Promise((fulfil, reject) => {
     child.on("error", () => fulfil(undefined));
     child.on("close", (code) => {
-      const [, user, system] = /^cpu ([\d.]+) ([\d.]+)$/m.exec(errors) ?? [];
+      const times = /^cpu ([\d.]+) ([\d.]+)$/m.exec(errors);
       if (code === 127) fulfil(undefined);
-      else if (code === 0 && user !== undefined) fulfil((Number(user) + Number(system)) * 1000);
+      else if (code === 0 && times !== null) fulfil((Number(times[1]) + Number(times[2])) * 1000);
       else reject(new Error(errors));
     });
   });

@@ -14,7 +14,6 @@ export default {
     { title: "QoS 1, window 1", args: { qos: 1, window: 1 }, isLong: true },
     { title: "QoS 1, window 20", args: { qos: 1, window: 20 } },
     { title: "QoS 1, window 100", args: { qos: 1, window: 100 }, isLong: true },
-    { title: "QoS 2, window 1", args: { qos: 2, window: 1 }, contestants: withQos2, isLong: true },
     { title: "QoS 2, window 20", args: { qos: 2, window: 20 }, contestants: withQos2, isLong: true },
     { title: "QoS 2, window 100", args: { qos: 2, window: 100 }, contestants: withQos2, isLong: true },
   ],

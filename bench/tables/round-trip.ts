@@ -1,4 +1,3 @@
-import { startBroker } from "../peers/start.js";
 import { libraries, roundTrips } from "../clients.js";
 import type { Table } from "./table.js";
 
@@ -14,7 +13,5 @@ export default {
     { figure: "p90Us", title: "90 of 100 are faster than", unit: "us" },
     { figure: "p99Us", title: "99 of 100 are faster than", unit: "us" },
   ],
-  async run(contestant, _args, isQuick) {
-    return contestant.connect && roundTrips(contestant.connect, await startBroker(), isQuick);
-  },
+  run: (contestant, _args, isQuick) => roundTrips(contestant, isQuick),
 } satisfies Table;
