@@ -9,11 +9,9 @@ import { PAYLOAD_BYTES, startBroker } from "./peers/start.js";
 import type { Peer } from "./peers/start.js";
 import type { Column, Figures, Row } from "./tables/table.js";
 
-/** Who is measured, and who of them at QoS 2. */
+/** Who is measured. u8-mqtt has no QoS 2, and mosquitto's programs can do no more than to publish and to receive. */
 export const contestants = ["mcu-mqtt", "mcu-mqtt-1k", "mqtt-js", "u8-mqtt", "mosquitto-clients", "raw-socket"];
-export const withQos2 = contestants.filter((name) => name !== "u8-mqtt");
-/** Those that can be asked for more than to publish or to receive. */
-export const libraries = contestants.filter((name) => name !== "mosquitto-clients");
+export const without = (...names: string[]): string[] => contestants.filter((name) => !names.includes(name));
 
 /** Messages at QoS 0 that are published in one turn. They fit a buffer of 64 KiB. */
 const BURST = 500;

@@ -1,4 +1,4 @@
-import { connectInARow, libraries } from "../clients.js";
+import { connectInARow, without } from "../clients.js";
 import type { Table } from "./table.js";
 
 export default {
@@ -6,7 +6,7 @@ export default {
   text:
     "A client is made and connects to a minimal peer; when it is accepted it ends the session with DISCONNECT, and " +
     "when that is done the next one is made.",
-  contestants: libraries,
+  contestants: without("mosquitto-clients"),
   rows: [{ title: "1,000 in a row", args: {} }],
   columns: [
     { figure: "cpuNs", title: "CPU", unit: "ns per connection" },

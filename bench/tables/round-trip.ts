@@ -1,4 +1,4 @@
-import { libraries, roundTrips } from "../clients.js";
+import { roundTrips, without } from "../clients.js";
 import type { Table } from "./table.js";
 
 export default {
@@ -6,7 +6,7 @@ export default {
   text:
     "A client publishes a message of 64 bytes at QoS 0, a minimal peer on the same processor sends it back, and the " +
     "next one follows: time on the clock from publishing to the callback.",
-  contestants: libraries,
+  contestants: without("mcu-mqtt-1k", "mosquitto-clients"),
   rows: [{ title: "QoS 0", args: {} }],
   columns: [
     { figure: "p50Us", title: "median", unit: "us" },
