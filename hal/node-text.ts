@@ -19,8 +19,10 @@ export class NodeText implements Text {
   }
 
   encode(string: string, bytes: Uint8Array, offset: number, end: number): number {
-    if (!(string as WellFormedString).isWellFormed()) return -2;
     const room = end - offset;
+    const length = string.length;
+    if (length <= LONGEST_LOOP && length <= room && writeAscii(string, bytes, offset)) return offset + length;
+    if (!(string as WellFormedString).isWellFormed()) return -2;
     const written = this.#bufferOf(bytes).view.write(string, offset, room, "utf8");
     // Node stops, without a word, at the first character that does not fit. None needs more than 4 bytes.
     if (room - written < 4 && Buffer.byteLength(string) > written) return -1;
@@ -50,6 +52,37 @@ export class NodeText implements Text {
     }
     return this.#buffer;
   }
+}
+
+/** Up to here, in characters, a loop is faster than Node, which has to be called. */
+const LONGEST_LOOP = 40;
+
+/**
+ * Writes a string to `bytes`, from `offset` on, where there is room for it. False, and what is there is undefined, when
+ * it is not all ASCII. Four characters a round, and one test for all: that makes it faster by a third.
+ */
+function writeAscii(string: string, bytes: Uint8Array, offset: number): boolean {
+  const length = string.length;
+  let all = 0;
+  let i = 0;
+  let at = offset;
+  for (; i + 4 <= length; i += 4, at += 4) {
+    const a = string.charCodeAt(i);
+    const b = string.charCodeAt(i + 1);
+    const c = string.charCodeAt(i + 2);
+    const d = string.charCodeAt(i + 3);
+    bytes[at] = a;
+    bytes[at + 1] = b;
+    bytes[at + 2] = c;
+    bytes[at + 3] = d;
+    all |= a | b | c | d;
+  }
+  for (; i < length; i++, at++) {
+    const a = string.charCodeAt(i);
+    bytes[at] = a;
+    all |= a;
+  }
+  return all < 128;
 }
 
 /** Shorter arrays are not a client's buffers: they are seen once, and not remembered. */

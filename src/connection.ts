@@ -356,8 +356,8 @@ export class Connection implements SessionHandler, SocketHandler {
     if (missing < 0) return;
     const part = end - start < missing ? end - start : missing;
     if (part === this._wanted) return this._deliver(bytes, start, start + part);
-    // `bytes` is the receive buffer, read up to `end` and no further: the part moves to its front.
-    bytes.copyWithin(this._gathered, start, start + part);
+    // `bytes` is the receive buffer, read up to `end` and no further: the part moves to its front, unless it is there.
+    if (start > this._gathered) bytes.copyWithin(this._gathered, start, start + part);
     this._gathered += part;
     if (part === missing) this._deliver(bytes, 0, this._gathered);
   }
