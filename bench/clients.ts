@@ -5,15 +5,13 @@ import { readFileSync } from "node:fs";
 import { GCProfiler } from "node:v8";
 import type { Contestant, ContestantClient, Message } from "./contestants/contestant.js";
 import { ECHO, TOPIC } from "./packets.js";
-import { PAYLOAD_BYTES } from "./peers/start.js";
+import { PAYLOAD_BYTES, startBroker } from "./peers/start.js";
 import type { Peer } from "./peers/start.js";
 import type { Column, Figures, Row } from "./tables/table.js";
 
-/** Who is measured, and who of them at QoS 2. */
+/** Who is measured. u8-mqtt has no QoS 2, and mosquitto's programs can do no more than to publish and to receive. */
 export const contestants = ["mcu-mqtt", "mcu-mqtt-1k", "mqtt-js", "u8-mqtt", "mosquitto-clients", "raw-socket"];
-export const withQos2 = contestants.filter((name) => name !== "u8-mqtt");
-/** Those that can be asked for more than to publish or to receive. */
-export const libraries = contestants.filter((name) => name !== "mosquitto-clients");
+export const without = (...names: string[]): string[] => contestants.filter((name) => !names.includes(name));
 
 /** Messages at QoS 0 that are published in one turn. They fit a buffer of 64 KiB. */
 const BURST = 500;
@@ -88,7 +86,7 @@ class Heap {
 
   stop(): { bytes: number; collections: number } {
     const after = process.memoryUsage().heapUsed;
-    const { statistics } = this.#profiler.stop()!;
+    const { statistics } = this.#profiler.stop();
     let bytes = after - this.#before;
     for (const { beforeGC, afterGC } of statistics) {
       bytes += beforeGC.heapStatistics.usedHeapSize - afterGC.heapStatistics.usedHeapSize;
@@ -97,32 +95,38 @@ class Heap {
   }
 }
 
-/** Fewest and most messages of a round. */
-const FEWEST = 500;
+/** Messages of the first round, and most of a later one. */
+const FIRST = 200;
 const MOST = 1e6;
+/** How much longer than its processor time a sample may take: as much as a peer that has more to do than its client. */
+const CLOCK = 4;
 
-/** Drives in rounds until `ms` of processor time have gone; returns time and messages. */
-async function driveFor(ms: number, drive: Drive, guessMs: number): Promise<{ ms: number; count: number }> {
+/**
+ * Drives in rounds until there were `least` messages and `ms` of processor time have gone, or `CLOCK` times as many on
+ * the clock; returns processor time and messages.
+ */
+async function driveFor(ms: number, least: number, drive: Drive): Promise<{ ms: number; count: number }> {
+  const start = cpuMs();
+  const startOnClock = performance.now();
   let count = 0;
   let spent = 0;
-  let each = guessMs;
-  while (spent < ms * 0.9) {
-    const now = Math.min(MOST, Math.max(FEWEST, Math.round((ms - spent) / each)));
-    const start = cpuMs();
+  let now = FIRST;
+  while (spent < 0.9 || count < least) {
     await drive(now);
-    spent += cpuMs() - start;
     count += now;
-    each = spent / count;
+    spent = Math.max((cpuMs() - start) / ms, (performance.now() - startOnClock) / (ms * CLOCK));
+    // Not many more than so far, since those were slower.
+    now = Math.min(MOST, 3 * count, Math.max(FIRST, least - count, Math.round((count / spent) * (1 - spent))));
   }
-  return { ms: spent, count };
+  return { ms: cpuMs() - start, count };
 }
 
 /** CPU, collections, writes, memory and heap bytes of messages that `drive` has pass. */
 async function measure(drive: Drive, isQuick: boolean): Promise<Figures> {
-  const warm = await driveFor(isQuick ? 40 : 80, drive, 0.02);
+  await driveFor(isQuick ? 50 : 80, isQuick ? 2000 : 4000, drive);
   const writesBefore = systemWrites();
   const heap = new Heap();
-  const { ms, count } = await driveFor(isQuick ? 120 : 250, drive, warm.ms / warm.count);
+  const { ms, count } = await driveFor(isQuick ? 80 : 160, 0, drive);
   const { bytes, collections } = heap.stop();
   const writesAfter = systemWrites();
   const figures: Figures = {
@@ -137,7 +141,6 @@ async function measure(drive: Drive, isQuick: boolean): Promise<Figures> {
 
 /** Starts a peer for that window; undefined where it is not installed. */
 type StartPeer = (window: number) => Promise<Peer | undefined>;
-type Connect = NonNullable<Contestant["connect"]>;
 type Qos = 0 | 1 | 2;
 
 const payload = Buffer.alloc(PAYLOAD_BYTES, "x");
@@ -147,7 +150,7 @@ const PROGRAM_MS = [0.0025, 0.012, 0.022];
 
 /** A sample of a table about publishing. */
 export async function publishing(
-  { connect, program }: Contestant,
+  contestant: Contestant,
   args: Row["args"],
   isQuick: boolean,
   startPeer: StartPeer,
@@ -157,18 +160,18 @@ export async function publishing(
   const message = { topic: TOPIC, payload, qos };
   const peer = await startPeer(window);
   if (peer === undefined) return undefined;
-  if (connect !== undefined) {
-    const client = await connect(peer.port, { clientId: "bench", window, onMessage: ignore });
+  if (contestant.connect !== undefined) {
+    const client = await contestant.connect(peer.port, { clientId: "bench", window, onMessage: ignore });
     return measure((count) => publishMany(client, message, window, count), isQuick);
   }
-  const count = Math.round((isQuick ? 120 : 250) / PROGRAM_MS[qos]);
-  const ms = await program?.publish(peer.port, message, window, count);
+  const count = Math.round((isQuick ? 80 : 160) / PROGRAM_MS[qos]);
+  const ms = await contestant.program?.publish(peer.port, message, window, count);
   return ms === undefined ? undefined : { cpuNs: (ms * 1e6) / count };
 }
 
 /** A sample of a table about receiving. */
 export async function receiving(
-  { connect, program }: Contestant,
+  contestant: Contestant,
   args: Row["args"],
   isQuick: boolean,
   startPeer: StartPeer,
@@ -178,13 +181,13 @@ export async function receiving(
   const peer = await startPeer(window);
   if (peer === undefined) return undefined;
   const feed = await peer.feeder?.(qos, window);
-  if (connect !== undefined) {
+  if (contestant.connect !== undefined) {
     let missing = 0;
     let fulfil: () => void = ignore;
     const onMessage = (): void => {
       if (--missing === 0) fulfil();
     };
-    const client = await connect(peer.port, { clientId: "bench", window, onMessage });
+    const client = await contestant.connect(peer.port, { clientId: "bench", window, onMessage });
     if (feed !== undefined) await client.subscribe(peer.filter(qos, window, 0), qos);
     const drive: Drive = (count) =>
       new Promise((resolve) => {
@@ -195,20 +198,21 @@ export async function receiving(
       });
     return measure(drive, isQuick);
   }
-  const count = Math.round((isQuick ? 120 : 250) / PROGRAM_MS[qos]);
-  const running = program?.receive(peer.port, peer.filter(qos, window, count), qos, count);
+  const count = Math.round((isQuick ? 80 : 160) / PROGRAM_MS[qos]);
+  const running = contestant.program?.receive(peer.port, peer.filter(qos, window, count), qos, count);
   if (feed !== undefined) void peer.subscribed?.then(() => feed(count));
   const ms = await running;
   return ms === undefined ? undefined : { cpuNs: (ms * 1e6) / count };
 }
 
 /** Times on the clock from publishing to the callback of what comes back, one after the other. */
-export async function roundTrips(connect: Connect, peer: Peer, isQuick: boolean): Promise<Figures> {
+export async function roundTrips(contestant: Contestant, isQuick: boolean): Promise<Figures> {
+  const peer = await startBroker();
   const warmUp = isQuick ? 2000 : 4000;
   const times = new Float64Array(isQuick ? 4000 : 10000);
   const message: Message = { topic: ECHO, payload, qos: 0 };
   let onMessage = ignore;
-  const client = await connect(peer.port, { clientId: "bench", window: 1, onMessage: () => onMessage() });
+  const client = await contestant.connect!(peer.port, { clientId: "bench", window: 1, onMessage: () => onMessage() });
   await client.subscribe(ECHO, 0);
   await new Promise<void>((resolve) => {
     let n = -warmUp;
@@ -228,9 +232,10 @@ export async function roundTrips(connect: Connect, peer: Peer, isQuick: boolean)
 }
 
 /** Connections one after the other. */
-export async function connectInARow(connect: Connect, peer: Peer, count: number): Promise<Figures> {
+export async function connectInARow(contestant: Contestant, count: number): Promise<Figures> {
+  const { port } = await startBroker();
   const once = async (): Promise<void> => {
-    const client = await connect(peer.port, { clientId: "bench", window: 1, onMessage: ignore });
+    const client = await contestant.connect!(port, { clientId: "bench", window: 1, onMessage: ignore });
     await client.end();
   };
   for (let i = 0; i < count / 5; i++) await once();
@@ -245,10 +250,12 @@ export async function connectInARow(connect: Connect, peer: Peer, count: number)
 const AT_ONCE = 20;
 
 /** What clients take that are connected and subscribed. */
-export async function idle(connect: Connect, peer: Peer, count: number): Promise<Figures> {
+export async function idle(contestant: Contestant, count: number): Promise<Figures> {
+  const { port } = await startBroker();
   const clients: ContestantClient[] = [];
   const one = async (): Promise<void> => {
-    const client = await connect(peer.port, { clientId: `bench${clients.length}`, window: 1, onMessage: ignore });
+    const clientId = `bench${clients.length}`;
+    const client = await contestant.connect!(port, { clientId, window: 1, onMessage: ignore });
     clients.push(client);
     await client.subscribe("idle", 0);
   };

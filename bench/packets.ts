@@ -43,36 +43,51 @@ export const packetIdOffset = (publish: Uint8Array, payloadLength: number): numb
 /** Cuts chunks of a stream into packets; `onPacket` gets each as the range [start, end) whose body begins at `body`. */
 export class Packets {
   readonly #onPacket: (bytes: Uint8Array, start: number, body: number, end: number) => void;
+  /** The beginning of a packet whose end has not come. */
   #rest: Uint8Array | undefined;
+  #body = 0;
 
   constructor(onPacket: (bytes: Uint8Array, start: number, body: number, end: number) => void) {
     this.#onPacket = onPacket;
   }
 
   push(chunk: Uint8Array, length: number): void {
-    let bytes = chunk;
-    let until = length;
-    if (this.#rest !== undefined) {
-      bytes = Buffer.concat([this.#rest, chunk.subarray(0, length)]);
-      until = bytes.length;
-      this.#rest = undefined;
-    }
     let start = 0;
-    while (start < until) {
-      let body = start + 1;
-      let remaining = 0;
-      let byte = 128;
-      for (let shift = 0; byte > 127 && body < until; shift += 7) {
-        byte = bytes[body++];
-        remaining |= (byte & 127) << shift;
-      }
-      const end = body + remaining;
-      if (byte > 127 || end > until) {
-        this.#rest = Buffer.from(bytes.subarray(start, until));
+    if (this.#rest !== undefined) {
+      const rest = this.#rest;
+      const header = Buffer.concat([rest, chunk.subarray(0, Math.min(4, length))]);
+      const end = this.#end(header, 0, header.length);
+      start = end - rest.length;
+      if (end < 0 || start > length) {
+        this.#rest = Buffer.concat([rest, chunk.subarray(0, length)]);
         return;
       }
-      this.#onPacket(bytes, start, body, end);
+      this.#rest = undefined;
+      this.#onPacket(Buffer.concat([rest, chunk.subarray(0, start)]), 0, this.#body, end);
+    }
+    while (start < length) {
+      const end = this.#end(chunk, start, length);
+      if (end < 0 || end > length) {
+        this.#rest = Buffer.from(chunk.subarray(start, length));
+        return;
+      }
+      this.#onPacket(chunk, start, this.#body, end);
       start = end;
     }
+  }
+
+  /** Where the packet at `start` ends, perhaps beyond `until`; -1 when its fixed header does. */
+  #end(bytes: Uint8Array, start: number, until: number): number {
+    let at = start + 1;
+    let remaining = 0;
+    for (let shift = 0; at < until; shift += 7) {
+      const byte = bytes[at++];
+      remaining |= (byte & 127) << shift;
+      if (byte < 128) {
+        this.#body = at;
+        return at + remaining;
+      }
+    }
+    return -1;
   }
 }

@@ -6,8 +6,33 @@ import { Decoder, Encoder } from "mcu-mqtt/core";
 import nodeHal from "mcu-mqtt/hal/node";
 import type { ClientSettings, Contestant, ContestantClient, Message } from "./contestant.js";
 
-/** More than there can be operations, and a power of two. */
-const RING = 2048;
+/** A queue that allocates while it grows only, and an idle one next to nothing. */
+class Fifo<T> {
+  #items = new Array<T | undefined>(4);
+  #first = 0;
+  length = 0;
+
+  push(item: T): void {
+    const size = this.#items.length;
+    if (this.length === size) {
+      this.#items = [...this.#items.slice(this.#first), ...this.#items.slice(0, this.#first), ...new Array<T>(size)];
+      this.#first = 0;
+    }
+    this.#items[(this.#first + this.length++) & (this.#items.length - 1)] = item;
+  }
+
+  peek(): T {
+    return this.#items[this.#first]!;
+  }
+
+  shift(): T {
+    const item = this.#items[this.#first]!;
+    this.#items[this.#first] = undefined;
+    this.#first = (this.#first + 1) & (this.#items.length - 1);
+    this.length--;
+    return item;
+  }
+}
 
 /** A client with these capacities. */
 export function connect(
@@ -17,25 +42,14 @@ export function connect(
 ): Promise<ContestantClient> {
   const m = mqtt.Client(clientId, 60, null, null, 1, { format: "buffer", maxInflight: window, ...capacities });
   /** What is called at the next `puback`, in order. */
-  const dones = new Array<() => void>(RING);
-  let first = 0;
-  let next = 0;
-  /** What the queue had no room for. */
-  let waiting: [Message, () => void][] = [];
-  let waited = 0;
+  const dones = new Fifo<() => void>();
+  /** What the client's queue had no room for. */
+  const waiting = new Fifo<Message>();
 
-  const publish = (message: Message, done: () => void): boolean => {
-    if (!m.publish(message.topic, message.payload, message.qos)) return false;
-    dones[next++ & (RING - 1)] = done;
-    return true;
-  };
+  const publish = ({ topic, payload, qos }: Message): boolean => m.publish(topic, payload, qos);
   m.on("puback", () => {
-    dones[first++ & (RING - 1)]();
-    while (waited < waiting.length && publish(...waiting[waited])) waited++;
-    if (waited > 0 && waited === waiting.length) {
-      waiting = [];
-      waited = 0;
-    }
+    dones.shift()();
+    while (waiting.length > 0 && publish(waiting.peek())) waiting.shift();
   });
   m.on("message", (_client, _topic, data) => onMessage(data as Uint8Array));
 
@@ -45,7 +59,8 @@ export function connect(
         m.subscribe(filter, qos, () => fulfil());
       }),
     publish(message, done) {
-      if (waiting.length > 0 || !publish(message, done)) waiting.push([message, done]);
+      dones.push(done);
+      if (waiting.length > 0 || !publish(message)) waiting.push(message);
     },
     end: () =>
       new Promise((fulfil) => {

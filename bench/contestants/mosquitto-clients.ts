@@ -1,18 +1,24 @@
 /** libmosquitto, in C, as its command line programs use it. */
 import { spawn } from "node:child_process";
+import { atExit } from "../peers/start.js";
 import type { Contestant } from "./contestant.js";
 
 /** Runs a pipeline in bash, which tells the processor time of what follows its `time`; resolves with milliseconds. */
 function timed(command: string): Promise<number | undefined> {
-  const child = spawn("bash", ["-c", `TIMEFORMAT="cpu %3U %3S"; ${command}`], { stdio: ["ignore", "ignore", "pipe"] });
+  const script = `TIMEFORMAT="cpu %3U %3S"; ${command}`;
+  // A group of its own, so that all of it can be ended.
+  const child = spawn("bash", ["-c", script], { stdio: ["ignore", "ignore", "pipe"], detached: true });
+  atExit(() => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid);
+  });
   let errors = "";
   child.stderr.setEncoding("utf8").on("data", (text: string) => (errors += text));
   return new Promise((fulfil, reject) => {
     child.on("error", () => fulfil(undefined));
     child.on("close", (code) => {
-      const [, user, system] = /^cpu ([\d.]+) ([\d.]+)$/m.exec(errors) ?? [];
+      const times = /^cpu ([\d.]+) ([\d.]+)$/m.exec(errors);
       if (code === 127) fulfil(undefined);
-      else if (code === 0 && user !== undefined) fulfil((Number(user) + Number(system)) * 1000);
+      else if (code === 0 && times !== null) fulfil((Number(times[1]) + Number(times[2])) * 1000);
       else reject(new Error(errors));
     });
   });

@@ -14,18 +14,18 @@ import {
 import type { ClientSettings, Contestant, ContestantClient, Message } from "./contestant.js";
 
 const SIZE = 65536;
+/** Of all sockets. */
+const received = new Uint8Array(SIZE);
+const spare: Buffer[] = [];
 
 class RawClient implements ContestantClient {
   readonly #socket;
-  readonly #received = new Uint8Array(SIZE);
   readonly #onMessage: (payload: Uint8Array) => void;
   #onConnack: (() => void) | undefined;
   #onSuback: (() => void) | undefined;
   /** Written in this turn. */
-  #staging: Buffer = Buffer.allocUnsafeSlow(SIZE);
+  #staging: Buffer | undefined;
   #staged = 0;
-  /** What the write before is done with. */
-  #spare: Buffer | undefined;
   /** Calls of `done` that the write of this turn owes. */
   #sent = 0;
   #done: () => void = () => undefined;
@@ -42,9 +42,9 @@ class RawClient implements ContestantClient {
       host: "127.0.0.1",
       port,
       onread: {
-        buffer: this.#received,
+        buffer: received,
         callback: (count) => {
-          packets.push(this.#received, count);
+          packets.push(received, count);
           return true;
         },
       },
@@ -118,36 +118,38 @@ class RawClient implements ContestantClient {
   }
 
   #answer(type: number, bytes: Uint8Array, packetIdAt: number): void {
-    const at = this.#room(4);
-    this.#staging[at] = type;
-    this.#staging[at + 1] = 2;
-    this.#staging[at + 2] = bytes[packetIdAt];
-    this.#staging[at + 3] = bytes[packetIdAt + 1];
+    const staging = this.#room(4);
+    const at = this.#staged - 4;
+    staging[at] = type;
+    staging[at + 1] = 2;
+    staging[at + 2] = bytes[packetIdAt];
+    staging[at + 3] = bytes[packetIdAt + 1];
   }
 
   #write(bytes: Uint8Array): void {
-    const at = this.#room(bytes.length);
-    this.#staging.set(bytes, at);
+    this.#room(bytes.length).set(bytes, this.#staged - bytes.length);
   }
 
-  /** Takes so many bytes of the buffer; returns where they begin. */
-  #room(length: number): number {
+  /** Takes so many bytes of the buffer, up to `#staged`; returns the buffer. */
+  #room(length: number): Buffer {
     if (this.#staged + length > SIZE) this.#flush();
-    if (this.#staged === 0) process.nextTick(() => this.#flush());
+    if (this.#staging === undefined) {
+      this.#staging = spare.pop() ?? Buffer.allocUnsafeSlow(SIZE);
+      process.nextTick(() => this.#flush());
+    }
     this.#staged += length;
-    return this.#staged - length;
+    return this.#staging;
   }
 
   #flush(): void {
-    if (this.#staged === 0) return;
     const buffer = this.#staging;
+    if (buffer === undefined) return;
     const sent = this.#sent;
     this.#socket.write(buffer.subarray(0, this.#staged), () => {
-      this.#spare = buffer;
+      spare.push(buffer);
       for (let i = 0; i < sent; i++) this.#done();
     });
-    this.#staging = this.#spare ?? Buffer.allocUnsafeSlow(SIZE);
-    this.#spare = undefined;
+    this.#staging = undefined;
     this.#staged = this.#sent = 0;
   }
 }

@@ -24,6 +24,12 @@ export interface Peer {
 /** Length of the payload of each message. */
 export const PAYLOAD_BYTES = 64;
 
+/** Has that done when the sample's process ends, also when it took too long. */
+export function atExit(clean: () => void): void {
+  process.on("exit", clean);
+  if (process.listenerCount("SIGTERM") === 0) process.on("SIGTERM", () => process.exit(1));
+}
+
 /** Forks a peer, and resolves with it and its first message. */
 function start(name: string, ...args: (string | number)[]): Promise<[ChildProcess, unknown]> {
   const script = resolve(dirname(process.argv[1]), `peers/${name}.js`);
@@ -81,7 +87,7 @@ export async function startMosquitto(window: number): Promise<Peer | undefined> 
     env: { ...process.env, PATH },
     stdio: ["ignore", "ignore", "pipe"],
   });
-  process.on("exit", () => {
+  atExit(() => {
     child.kill("SIGKILL");
     rmSync(folder, { recursive: true, force: true });
   });
