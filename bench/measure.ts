@@ -50,9 +50,9 @@ export function measure(batch: Batch, isQuick: boolean): Cost {
   while (Math.min(cpuMsOf(batch, count), cpuMsOf(batch, count)) < BATCH_MS) count *= 2;
   const bench = new Bench({
     now: cpuMs,
-    time: isQuick ? 60 : 150,
+    time: isQuick ? 50 : 150,
     iterations: 8,
-    warmupTime: isQuick ? 60 : 100,
+    warmupTime: isQuick ? 120 : 150,
     warmupIterations: 4,
     throws: true,
   });

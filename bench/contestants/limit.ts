@@ -16,7 +16,7 @@ const headerLength = (length: number): number => (length < 128 ? 2 : length < 16
  */
 function writeText(out: Buffer, at: number, string: string): number {
   const length = string.length;
-  if (length > 48) return at + out.write(string, at);
+  if (length > 40) return at + out.write(string, at);
   let all = 0;
   let i = 0;
   for (; i + 3 < length; i += 4) {

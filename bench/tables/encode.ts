@@ -32,7 +32,8 @@ export default {
     const message: Message = { topic: TOPICS[0], payload: payloadOf(args.length as number), qos: args.qos as 0 | 1 };
     const encoder = contestant.encoder?.(message);
     if (encoder === undefined) return Promise.resolve(undefined);
-    for (message.topic of TOPICS) {
+    for (const topic of TOPICS) {
+      message.topic = topic;
       const packet = publishOf(message.topic, message.payload, message.qos);
       if (Buffer.compare(encoder.packet(), packet) !== 0) throw new Error("another packet was encoded");
     }
