@@ -7,7 +7,7 @@ import { describe, machine } from "./machine.js";
 import type { TableResult } from "./run.js";
 import { ratioOf, valueOf } from "./statistics.js";
 import type { Place } from "./statistics.js";
-import { summaryChart } from "./summary.js";
+import { summaryChart, summaryTable } from "./summary.js";
 import type { Column, Row } from "./tables/table.js";
 import { TARGETS, judge, limitOf } from "./targets.js";
 import { digitsOf, headOf, markdown, show, times } from "./text.js";
@@ -70,10 +70,6 @@ function section(result: TableResult, contestants: Map<string, Contestant>, hasC
     });
     return cells.every((cell) => cell === "") ? [] : [[`${title}: ${headOf(what, unit)}`, ...cells]];
   }));
-  const notes = table.contestants
-    .map((id) => contestants.get(id))
-    .filter((contestant) => contestant !== undefined && contestant.given !== "")
-    .map((contestant) => `- ${contestant!.name}: ${contestant!.given}`);
   return [
     `## ${table.title}`,
     table.text,
@@ -81,8 +77,16 @@ function section(result: TableResult, contestants: Map<string, Contestant>, hasC
     legendOf(result, names[0]),
     ...(hasChart ? [`![${table.title}](${name}.svg)`] : []),
     ...(further.length > 0 ? [markdown(["also measured, medians", ...names], further)] : []),
-    ...(notes.length > 0 ? [notes.join("\n")] : []),
   ].join("\n\n");
+}
+
+/** What each contestant was given. */
+function notes(results: TableResult[], contestants: Map<string, Contestant>): string {
+  const measured = new Set(results.flatMap(({ table }) => table.contestants));
+  return [...contestants]
+    .filter(([id, { given }]) => measured.has(id) && given !== "")
+    .map(([, { name, given }]) => `- ${name}: ${given}`)
+    .join("\n");
 }
 
 function chartOf({ table, ...rest }: TableResult, contestants: Map<string, Contestant>): string | undefined {
@@ -125,7 +129,8 @@ export function report(results: TableResult[], options: ReportOptions): void {
   };
   const written: string[] = [];
   mkdirSync(folder, { recursive: true });
-  const sections = results.map((result) => {
+  const shown = results.filter(({ table }) => table.rows.length > 0);
+  const sections = shown.map((result) => {
     const svg = chartOf(result, contestants);
     if (svg !== undefined) write(`${result.name}.svg`, svg);
     return section(result, contestants, svg !== undefined);
@@ -137,7 +142,10 @@ export function report(results: TableResult[], options: ReportOptions): void {
     `${describe(machine())} Made by \`${command}\`; [figures.json](figures.json) has every sample.`,
     "## Target against measured",
     targetTable(results),
+    ...(summary === undefined ? [] : ["## In short", summaryTable(results), "![In short](summary.svg)"]),
     ...sections,
+    "## What contestants were given",
+    notes(shown, contestants),
   ].join("\n\n");
   write("report.md", `${text}\n`);
   write("figures.json", `${JSON.stringify(figures(results, options))}\n`);
