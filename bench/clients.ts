@@ -99,7 +99,7 @@ class Heap {
 const FIRST = 200;
 const MOST = 1e6;
 /** How much longer than its processor time a sample may take: as much as a peer that has more to do than its client. */
-const CLOCK = 4;
+const CLOCK = 3;
 
 /**
  * Drives in rounds until there were `least` messages and `ms` of processor time have gone, or `CLOCK` times as many on
@@ -123,10 +123,11 @@ async function driveFor(ms: number, least: number, drive: Drive): Promise<{ ms: 
 
 /** CPU, collections, writes, memory and heap bytes of messages that `drive` has pass. */
 async function measure(drive: Drive, isQuick: boolean): Promise<Figures> {
-  await driveFor(isQuick ? 50 : 80, isQuick ? 2000 : 4000, drive);
+  // V8 has compiled what is called once per turn only after this long.
+  await driveFor(isQuick ? 150 : 250, 2000, drive);
   const writesBefore = systemWrites();
   const heap = new Heap();
-  const { ms, count } = await driveFor(isQuick ? 80 : 160, 0, drive);
+  const { ms, count } = await driveFor(isQuick ? 60 : 150, 0, drive);
   const { bytes, collections } = heap.stop();
   const writesAfter = systemWrites();
   const figures: Figures = {
@@ -164,7 +165,7 @@ export async function publishing(
     const client = await contestant.connect(peer.port, { clientId: "bench", window, onMessage: ignore });
     return measure((count) => publishMany(client, message, window, count), isQuick);
   }
-  const count = Math.round((isQuick ? 80 : 160) / PROGRAM_MS[qos]);
+  const count = Math.round((isQuick ? 100 : 250) / PROGRAM_MS[qos]);
   const ms = await contestant.program?.publish(peer.port, message, window, count);
   return ms === undefined ? undefined : { cpuNs: (ms * 1e6) / count };
 }
@@ -198,7 +199,7 @@ export async function receiving(
       });
     return measure(drive, isQuick);
   }
-  const count = Math.round((isQuick ? 80 : 160) / PROGRAM_MS[qos]);
+  const count = Math.round((isQuick ? 100 : 250) / PROGRAM_MS[qos]);
   const running = contestant.program?.receive(peer.port, peer.filter(qos, window, count), qos, count);
   if (feed !== undefined) void peer.subscribed?.then(() => feed(count));
   const ms = await running;
