@@ -7,13 +7,17 @@ export interface Chart {
   axis: string;
   /** Titles of the groups, from the top. */
   rows: string[];
-  /** The first is ours. Values in the order of the rows; undefined: there is none. */
+  /** The first is ours, unless `ours` is given. Values in the order of the rows; undefined: there is none. */
   series: { name: string; values: (number | undefined)[] }[];
+  /** A value that is ours in each row: bars begin at it. */
+  ours?: number;
   /** What stands at a bar. */
   show: (value: number) => string;
 }
 
 const WIDTH = 860;
+/** Of a character, as far as that can be told without the reader's font. */
+const CHARACTER = 7.5;
 const BAR = 15;
 const GAP = 16;
 const TOP = 76;
@@ -25,28 +29,32 @@ const INK = "#333";
 const LOG_FROM = 20;
 
 /** The axis: logarithmic where the values are far apart, from the power of ten below them. */
-function axisOf(values: number[]): object {
+function axisOf(values: number[], ours: number | undefined): object {
   const smallest = Math.min(...values);
-  if (smallest <= 0 || Math.max(...values) / smallest < LOG_FROM) return { type: "value", min: 0 };
-  return { type: "log", min: 10 ** Math.floor(Math.log10(smallest * 0.9)) };
+  const isFar = smallest > 0 && Math.max(...values) / smallest >= LOG_FROM;
+  if (!isFar) return { type: "value", min: 0, startValue: ours ?? 0 };
+  const min = 10 ** Math.floor(Math.log10(smallest * 0.9));
+  return { type: "log", min, startValue: ours ?? min };
 }
 
 /** @returns the text of an SVG file; undefined when there is nothing to draw */
-export function chart({ title, axis, rows, series, show }: Chart): string | undefined {
+export function chart({ title, axis, rows, series, ours, show }: Chart): string | undefined {
   const drawn = series.filter(({ values }) => values.some((value) => value !== undefined));
   const all = drawn.flatMap(({ values }) => values.filter((value) => value !== undefined));
   if (all.length === 0) return undefined;
-  const scale = axisOf(all);
+  const scale = axisOf(all, ours);
   const isLog = "type" in scale && scale.type === "log";
   const height = TOP + BOTTOM + rows.length * (drawn.length * BAR + GAP);
+  const longest = Math.max(...rows.map((row) => row.length));
+  const colours = ours === undefined ? COLOURS : COLOURS.slice(1);
   const canvas = init(null, null, { renderer: "svg", ssr: true, width: WIDTH, height });
   canvas.setOption({
     animation: false,
     backgroundColor: "#ffffff",
     textStyle: { fontFamily: "sans-serif", color: INK },
     title: { text: title, left: 12, top: 10, textStyle: { fontSize: 15, color: INK } },
-    legend: { left: 12, top: 38, itemWidth: 12, itemHeight: 10, textStyle: { color: INK } },
-    grid: { left: 12, right: 90, top: TOP, bottom: BOTTOM, containLabel: true },
+    legend: { left: 12, top: 38, itemWidth: 12, itemHeight: 10, textStyle: { color: INK, padding: [0, 18, 0, 0] } },
+    grid: { left: longest * CHARACTER + 20, right: 90, top: TOP, bottom: BOTTOM },
     xAxis: {
       ...scale,
       name: isLog ? `${axis}, logarithmic` : axis,
@@ -57,13 +65,22 @@ export function chart({ title, axis, rows, series, show }: Chart): string | unde
       splitLine: { lineStyle: { color: "#e6e6e6" } },
     },
     yAxis: { type: "category", inverse: true, data: rows, axisLabel: { color: INK }, axisTick: { show: false } },
-    series: drawn.map(({ name, values }) => ({
+    series: drawn.map(({ name, values }, index) => ({
       type: "bar",
       name,
       data: values.map((value) => value ?? "-"),
       barWidth: BAR - 3,
       barGap: "20%",
-      itemStyle: { color: COLOURS[series.findIndex((each) => each.name === name) % COLOURS.length] },
+      itemStyle: { color: colours[series.findIndex((each) => each.name === name) % colours.length] },
+      ...(ours !== undefined && index === 0 && {
+        markLine: {
+          silent: true,
+          symbol: "none",
+          lineStyle: { color: COLOURS[0], width: 3, type: "solid" },
+          label: { color: COLOURS[0], formatter: "mcu-mqtt", position: "end" },
+          data: [{ xAxis: ours }],
+        },
+      }),
       label: {
         show: true,
         position: "right",

@@ -7,10 +7,10 @@ import { describe, machine } from "./machine.js";
 import type { TableResult } from "./run.js";
 import { ratioOf, valueOf } from "./statistics.js";
 import type { Place } from "./statistics.js";
-import { summaryChart } from "./summary.js";
-import type { Column } from "./tables/table.js";
+import { summaryChart, summaryTable } from "./summary.js";
+import type { Column, Row } from "./tables/table.js";
 import { TARGETS, judge, limitOf } from "./targets.js";
-import { headOf, markdown, show, times } from "./text.js";
+import { digitsOf, headOf, markdown, show, times } from "./text.js";
 
 export interface ReportOptions {
   folder: string;
@@ -31,28 +31,27 @@ function targetTable(results: TableResult[]): string {
 }
 
 /** What a cell came to, and how it compares. */
-function cellOf(result: TableResult, { figure, unit }: Column, row: string, contestant: string): string {
-  const { table } = result;
-  const place: Place = { row, contestant, figure };
+function cellOf(result: TableResult, { figure, unit }: Column, row: Row, contestant: string): string {
+  const ours = result.table.contestants[0];
+  const place: Place = { row: row.title, contestant, figure };
   const value = valueOf(result, place);
   if (value === undefined) return "";
-  const base: Place | undefined = table.baseRow === undefined
-    ? contestant === table.contestants[0] ? undefined : { ...place, contestant: table.contestants[0] }
-    : row === table.baseRow ? undefined : { ...place, row: table.baseRow };
-  const ratio = base === undefined ? undefined : ratioOf(result, place, base);
+  const isBase = row.base === undefined ? contestant === ours : row.base === row.title;
+  const base: Place = row.base === undefined ? { ...place, contestant: ours } : { ...place, row: row.base };
+  const ratio = isBase ? undefined : ratioOf(result, place, base);
   const shown = show(value.median, unit);
   if (ratio === undefined) return shown;
-  const ends = ratio.min === ratio.max ? "" : ` (${times(ratio.min).slice(0, -2)}..${times(ratio.max).slice(0, -2)})`;
+  const ends = ratio.min === ratio.max ? "" : ` (${digitsOf(ratio.min)}..${digitsOf(ratio.max)})`;
   return `${shown}: **${times(ratio.median)}**${ends}`;
 }
 
 /** How the ratios of a table are to be read. */
 function legendOf({ table }: TableResult, ours: string): string {
-  return table.baseRow === undefined
-    ? `Bold: how many times the cost of ${ours} (theirs / ours; above 1, ${ours} is cheaper); the median of the \
-rounds, and in brackets the smallest and the largest.`
-    : `Bold: how many times the cost of row "${table.baseRow}" of the same column; the median of the rounds, and in \
-brackets the smallest and the largest.`;
+  const bases = new Set(table.rows.map(({ base }) => base));
+  const rest = "the median of the rounds and, in brackets, the smallest and the largest.";
+  return bases.has(undefined)
+    ? `Bold: how many times the cost of ${ours} (theirs / ours; above 1, ${ours} is cheaper); ${rest}`
+    : `Bold: how many times the cost of the row without, "${[...bases].join('" or "')}", in the same column; ${rest}`;
 }
 
 function section(result: TableResult, contestants: Map<string, Contestant>, hasChart: boolean): string {
@@ -60,9 +59,9 @@ function section(result: TableResult, contestants: Map<string, Contestant>, hasC
   const nameOf = (id: string): string => contestants.get(id)?.name ?? id;
   const [main, ...others] = table.columns;
   const names = table.contestants.map(nameOf);
-  const rows = table.rows.map(({ title }) => [
-    title,
-    ...table.contestants.map((contestant) => cellOf(result, main, title, contestant)),
+  const rows = table.rows.map((row) => [
+    row.title,
+    ...table.contestants.map((contestant) => cellOf(result, main, row, contestant)),
   ]);
   const further = table.rows.flatMap(({ title }) => others.flatMap(({ figure, title: what, unit }) => {
     const cells = table.contestants.map((contestant) => {
@@ -71,10 +70,6 @@ function section(result: TableResult, contestants: Map<string, Contestant>, hasC
     });
     return cells.every((cell) => cell === "") ? [] : [[`${title}: ${headOf(what, unit)}`, ...cells]];
   }));
-  const notes = table.contestants
-    .map((id) => contestants.get(id))
-    .filter((contestant) => contestant !== undefined && contestant.given !== "")
-    .map((contestant) => `- ${contestant!.name}: ${contestant!.given}`);
   return [
     `## ${table.title}`,
     table.text,
@@ -82,8 +77,16 @@ function section(result: TableResult, contestants: Map<string, Contestant>, hasC
     legendOf(result, names[0]),
     ...(hasChart ? [`![${table.title}](${name}.svg)`] : []),
     ...(further.length > 0 ? [markdown(["also measured, medians", ...names], further)] : []),
-    ...(notes.length > 0 ? [notes.join("\n")] : []),
   ].join("\n\n");
+}
+
+/** What each contestant was given. */
+function notes(results: TableResult[], contestants: Map<string, Contestant>): string {
+  const measured = new Set(results.flatMap(({ table }) => table.contestants));
+  return [...contestants]
+    .filter(([id, { given }]) => measured.has(id) && given !== "")
+    .map(([, { name, given }]) => `- ${name}: ${given}`)
+    .join("\n");
 }
 
 function chartOf({ table, ...rest }: TableResult, contestants: Map<string, Contestant>): string | undefined {
@@ -126,7 +129,8 @@ export function report(results: TableResult[], options: ReportOptions): void {
   };
   const written: string[] = [];
   mkdirSync(folder, { recursive: true });
-  const sections = results.map((result) => {
+  const shown = results.filter(({ table }) => table.rows.length > 0);
+  const sections = shown.map((result) => {
     const svg = chartOf(result, contestants);
     if (svg !== undefined) write(`${result.name}.svg`, svg);
     return section(result, contestants, svg !== undefined);
@@ -138,7 +142,10 @@ export function report(results: TableResult[], options: ReportOptions): void {
     `${describe(machine())} Made by \`${command}\`; [figures.json](figures.json) has every sample.`,
     "## Target against measured",
     targetTable(results),
+    ...(summary === undefined ? [] : ["## In short", summaryTable(results), "![In short](summary.svg)"]),
     ...sections,
+    "## What contestants were given",
+    notes(shown, contestants),
   ].join("\n\n");
   write("report.md", `${text}\n`);
   write("figures.json", `${JSON.stringify(figures(results, options))}\n`);

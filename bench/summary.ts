@@ -65,34 +65,34 @@ function lines(results: TableResult[]): Line[] {
 export function summaryChart(results: TableResult[]): string | undefined {
   const all = lines(results);
   return chart({
-    title: "Cost beside that of mcu-mqtt, which is 1",
+    title: "How many times the cost of mcu-mqtt",
     axis: "times",
     rows: all.map(({ title }) => title),
-    series: [
-      { name: OURS, values: all.map(() => 1) },
-      ...COLUMNS.map((name, i) => ({ name, values: all.map(({ ratios }) => ratios[i]) })),
-    ],
+    series: COLUMNS.map((name, i) => ({ name, values: all.map(({ ratios }) => ratios[i]) })),
+    ours: 1,
     show: times,
   });
 }
 
-/** The text of the block. */
-export function summary(results: TableResult[], command: string): string {
+/** The figures of ours, and how many times as much the others take. */
+export function summaryTable(results: TableResult[]): string {
   const rows = lines(results).map(({ title, ours, ratios }) => [
     title,
     ours,
     ...ratios.map((ratio) => (ratio === undefined ? "" : times(ratio))),
   ]);
-  return `\
-${markdown(["", OURS, ...COLUMNS], rows)}
+  return markdown(["times the cost of mcu-mqtt", OURS, ...COLUMNS], rows);
+}
+
+/** Writes the block of README.md. */
+export function updateReadme(results: TableResult[], command: string): void {
+  const block = `\
+${summaryTable(results)}
 
 ![How many times the cost of mcu-mqtt](bench/results/summary.svg)
 
 ${describe(machine())} \`${command}\``;
-}
-
-export function updateReadme(results: TableResult[], command: string): void {
   const readme = readFileSync(README, "utf8");
-  const block = summary(results, command);
-  writeFileSync(README, readme.replace(BLOCK, (_all, before, after) => `${before}\n${block}\n${after}`));
+  const updated = readme.replace(BLOCK, (_all, before: string, after: string) => `${before}\n${block}\n${after}`);
+  writeFileSync(README, updated);
 }

@@ -65,8 +65,8 @@ export const TARGETS: Target[] = [
   ...["publish", "receive"].flatMap((table) =>
     ["QoS 1, window 20", "QoS 2, window 20"].flatMap((row) => [
       cheaper(`${table}, ${row}: MQTT.js / ours`, table, row, "mqtt-js", 10),
-      cheaper(`the same with mosquitto: MQTT.js / ours`, `${table}-mosquitto`, row, "mqtt-js", 2),
-      cheaper(`the same with mosquitto: libmosquitto / ours`, `${table}-mosquitto`, row, "mosquitto-clients", 1),
+      cheaper(`${table}, ${row}, mosquitto: MQTT.js / ours`, `${table}-mosquitto`, row, "mqtt-js", 2),
+      cheaper(`${table}, ${row}, mosquitto: libmosquitto / ours`, `${table}-mosquitto`, row, "mosquitto-clients", 1),
     ])),
   within("round trip, median: ours / raw socket", "round-trip", "QoS 0", "raw-socket", 1.1, "p50Us"),
   within("1,000 connects in a row: ours / raw socket", "connects", "1,000 in a row", "raw-socket", 1.15),

@@ -26,7 +26,7 @@ export const headOf = (title: string, unit: string): string => `${title} ${parts
 /** With what its unit counts. Times become what reads best. */
 export function show(value: number, unit: string): string {
   const [what] = partsOf(unit);
-  if (what === "B" || what === "bytes") return `${digitsOf(value)} B`;
+  if (what === "B" || what === "bytes") return value < 1e6 ? `${digitsOf(value)} B` : `${digitsOf(value / 1e6)} MB`;
   if (!(what in NANOSECONDS)) return what === "" ? digitsOf(value) : `${digitsOf(value)} ${what}`;
   const ns = value * NANOSECONDS[what];
   const [scale, name] = ns < 1e3 ? [1, "ns"] : ns < 1e6 ? [1e3, "µs"] : ns < 1e9 ? [1e6, "ms"] : [1e9, "s"];

@@ -24,6 +24,11 @@ export interface Row {
   contestants?: string[];
   /** Left out with `--quick`. */
   isLong?: boolean;
+  /**
+   * Title of the row that it is compared with, of the same contestant, instead of contestants with ours. For what
+   * grows: the figures of different contestants need not be comparable then.
+   */
+  base?: string;
 }
 
 export interface Table {
@@ -37,11 +42,6 @@ export interface Table {
   columns: Column[];
   /** Arguments of Node for the process of a sample. */
   nodeOptions?: string[];
-  /**
-   * Title of a row: ratios are of each row to this one, of the same contestant, instead of contestants to ours. For
-   * what grows: the figures of different contestants need not be comparable then.
-   */
-  baseRow?: string;
   /** Rounds, if not as many as were asked for: where a figure is the same each time, one will do. */
   rounds?: number;
   /**
