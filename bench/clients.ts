@@ -124,7 +124,7 @@ async function driveFor(ms: number, least: number, drive: Drive): Promise<{ ms: 
 /** CPU, collections, writes, memory and heap bytes of messages that `drive` has pass. */
 async function measure(drive: Drive, isQuick: boolean): Promise<Figures> {
   // V8 has compiled what is called once per turn only after this long.
-  await driveFor(isQuick ? 150 : 250, 2000, drive);
+  await driveFor(isQuick ? 100 : 250, 2000, drive);
   const writesBefore = systemWrites();
   const heap = new Heap();
   const { ms, count } = await driveFor(isQuick ? 60 : 150, 0, drive);
