@@ -53,7 +53,7 @@ export function chart({ title, axis, rows, series, ours, show }: Chart): string 
     backgroundColor: "#ffffff",
     textStyle: { fontFamily: "sans-serif", color: INK },
     title: { text: title, left: 12, top: 10, textStyle: { fontSize: 15, color: INK } },
-    legend: { left: 12, top: 38, itemWidth: 12, itemHeight: 10, textStyle: { color: INK, padding: [0, 18, 0, 0] } },
+    legend: { left: 12, top: 38, itemWidth: 12, itemHeight: 10, itemGap: 32, textStyle: { color: INK } },
     grid: { left: longest * CHARACTER + 20, right: 90, top: TOP, bottom: BOTTOM },
     xAxis: {
       ...scale,
@@ -77,7 +77,7 @@ export function chart({ title, axis, rows, series, ours, show }: Chart): string 
           silent: true,
           symbol: "none",
           lineStyle: { color: COLOURS[0], width: 3, type: "solid" },
-          label: { color: COLOURS[0], formatter: "mcu-mqtt", position: "end" },
+          label: { color: COLOURS[0], formatter: "mcu-mqtt", position: "start" },
           data: [{ xAxis: ours }],
         },
       }),

@@ -98,25 +98,23 @@ class Heap {
 /** Messages of the first round, and most of a later one. */
 const FIRST = 200;
 const MOST = 1e6;
-/** How much longer than its processor time a sample may take: as much as a peer that has more to do than its client. */
-const CLOCK = 3;
 
 /**
- * Drives in rounds until there were `least` messages and `ms` of processor time have gone, or `CLOCK` times as many on
- * the clock; returns processor time and messages.
+ * Drives in rounds until `ms` of processor time have gone, or `clockMs` on the clock, since a peer may have more to do
+ * than its client; returns processor time and messages.
  */
-async function driveFor(ms: number, least: number, drive: Drive): Promise<{ ms: number; count: number }> {
+async function driveFor(ms: number, clockMs: number, drive: Drive): Promise<{ ms: number; count: number }> {
   const start = cpuMs();
   const startOnClock = performance.now();
   let count = 0;
   let spent = 0;
   let now = FIRST;
-  while (spent < 0.9 || count < least) {
+  while (spent < 0.9) {
     await drive(now);
     count += now;
-    spent = Math.max((cpuMs() - start) / ms, (performance.now() - startOnClock) / (ms * CLOCK));
+    spent = Math.max((cpuMs() - start) / ms, (performance.now() - startOnClock) / clockMs);
     // Not many more than so far, since those were slower.
-    now = Math.min(MOST, 3 * count, Math.max(FIRST, least - count, Math.round((count / spent) * (1 - spent))));
+    now = Math.min(MOST, 3 * count, Math.max(FIRST, Math.round((count / spent) * (1 - spent))));
   }
   return { ms: cpuMs() - start, count };
 }
@@ -124,10 +122,10 @@ async function driveFor(ms: number, least: number, drive: Drive): Promise<{ ms: 
 /** CPU, collections, writes, memory and heap bytes of messages that `drive` has pass. */
 async function measure(drive: Drive, isQuick: boolean): Promise<Figures> {
   // V8 has compiled what is called once per turn only after this long.
-  await driveFor(isQuick ? 150 : 250, 2000, drive);
+  await driveFor(isQuick ? 150 : 250, 1000, drive);
   const writesBefore = systemWrites();
   const heap = new Heap();
-  const { ms, count } = await driveFor(isQuick ? 60 : 150, 0, drive);
+  const { ms, count } = await driveFor(isQuick ? 60 : 150, isQuick ? 300 : 500, drive);
   const { bytes, collections } = heap.stop();
   const writesAfter = systemWrites();
   const figures: Figures = {

@@ -17,8 +17,6 @@ const PUBREC = 5;
 const PUBREL = 6;
 const PUBCOMP = 7;
 const SUBACK = 9;
-/** More answers than are ever due, and a power of two. */
-const RING = 8192;
 /** More than is ever written at once. */
 const ROOM = 1 << 24;
 
@@ -27,11 +25,16 @@ export class NearBroker {
   /** Takes bytes to the client. They are valid during the call. */
   deliver: (bytes: Uint8Array) => void = () => undefined;
   /** Answers that are due, oldest first: type and packet id. */
-  readonly #due = new Uint32Array(RING);
+  readonly #due: Uint32Array;
   #first = 0;
   #next = 0;
   readonly #packets = new Packets((bytes, start, body) => this.#take(bytes, start, body));
   readonly #short = new Uint8Array(4);
+
+  /** @param capacity answers that may be due at the same time, a power of two */
+  constructor(capacity: number) {
+    this.#due = new Uint32Array(capacity);
+  }
 
   /** What the client has written. */
   take(bytes: Uint8Array): void {
@@ -45,7 +48,7 @@ export class NearBroker {
   /** Sends the oldest answer. */
   answer(): void {
     if (!this.hasAnswer) throw new Error("the client waits for nothing");
-    const due = this.#due[this.#first++ & (RING - 1)];
+    const due = this.#due[this.#first++ & (this.#due.length - 1)];
     const type = due >> 16;
     const packet = type === SUBACK ? new Uint8Array(5) : this.#short;
     packet.set([(type << 4) | (type === PUBREL ? 2 : 0), packet.length - 2, (due >> 8) & 255, due & 255]);
@@ -70,7 +73,8 @@ export class NearBroker {
   }
 
   #push(type: number, packetId: number): void {
-    this.#due[this.#next++ & (RING - 1)] = (type << 16) | packetId;
+    if (this.#next - this.#first === this.#due.length) throw new Error("too many answers are due");
+    this.#due[this.#next++ & (this.#due.length - 1)] = (type << 16) | packetId;
   }
 }
 

@@ -123,8 +123,8 @@ export default {
   given:
     "Encode: the Encoder of mcu-mqtt/core writes into one buffer. Decode, ranges: the Decoder of mcu-mqtt/core. " +
     "Decode, messages: the public client with format \"buffer\", from its socket's callback on, so that reading the " +
-    "socket, the checks of the protocol and, at QoS 1, PUBACK are counted, too. Client: messages as bytes, maxInflight as " +
-    "the window, and Node's default capacities.",
+    "socket, the checks of the protocol and, at QoS 1, PUBACK are counted, too. " +
+    "Client: messages as bytes, maxInflight as the window, and Node's default capacities.",
 
   encoder(message) {
     const encoder = new Encoder(nodeHal.createText());

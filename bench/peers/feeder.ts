@@ -62,6 +62,8 @@ const packets = new Packets((bytes, start, body) => {
   }
 });
 
+// A broker that has ended.
+socket.on("error", () => process.exit(1));
 socket.on("connect", () => socket.write(connectPacket("feeder")));
 socket.on("data", (chunk: Buffer) => {
   socket.cork();

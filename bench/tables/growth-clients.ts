@@ -36,7 +36,7 @@ Streams are part of the figures of MQTT.js: compare within a column.`,
     const capacities = { rxCapacity: 1024, txCapacity: 2048, maxOperations: 16, receiveMaximum: 16 };
     const all: [NearBroker, NearClient][] = [];
     for (let i = 0; i < (args.count as number); i++) {
-      const broker = new NearBroker();
+      const broker = new NearBroker(4);
       all.push([broker, await connectNear[id](broker, { window: 16, onMessage: onDone, capacities })]);
     }
     let next = 0;
@@ -52,7 +52,7 @@ Streams are part of the figures of MQTT.js: compare within a column.`,
         while (done < until) await client.turn!();
       }
     };
-    await drive(Math.max(5000, all.length));
+    await drive(Math.max(5000, 3 * all.length));
     return cpuPerMessage(drive, isQuick);
   },
 } satisfies Table;

@@ -31,7 +31,7 @@ figures of MQTT.js: compare within a column.`,
   async run(_contestant, args, isQuick, id) {
     const qos = args.qos as 1 | 2;
     const window = args.count as number;
-    const broker = new NearBroker();
+    const broker = new NearBroker(1024);
     const capacities = { txCapacity: 1 << 18, maxOperations: 1024 };
     const client = await connectNear[id](broker, { window, onMessage: () => undefined, capacities });
     let done = 0;

@@ -27,7 +27,7 @@ Streams are part of the figures of MQTT.js: compare within a column.`,
   rounds: 3,
   async run(_contestant, args, isQuick, id) {
     const count = args.count as number;
-    const broker = new NearBroker();
+    const broker = new NearBroker(4);
     let received = 0;
     const onMessage = (): void => {
       received++;
