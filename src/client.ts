@@ -331,9 +331,10 @@ export class Client {
     retain?: Flag | null,
     done?: DoneCallback | null,
   ): boolean {
-    const name = this.topicName(topic);
-    const data = asData("payload", payload);
-    // What is left out needs no call: this is the call that is made most.
+    // What is usual needs no call, here where calls are made most.
+    const name = topic === this._topic ? topic : this.topicName(topic);
+    const isData = typeof payload === "string" || payload instanceof Uint8Array;
+    const data = isData ? payload : asData("payload", payload);
     let flags = qos === undefined ? 0 : asQos("qos", qos) << 1;
     if (retain !== undefined && asFlag("retain", retain, false)) flags |= 1;
     const callback = done === undefined ? done : asCallback("callback", done);
@@ -386,7 +387,7 @@ export class Client {
     if (password) maxLength += 4 * password.length;
     const session = this.connection.session;
     const cleanSession = session.cleanSession;
-    const keepAliveSeconds = this.connection.session.keepAliveMs / 1000;
+    const keepAliveSeconds = session.keepAliveMs / 1000;
     session.setConnect(
       { clientId: this.clientId, cleanSession, keepAliveSeconds, will, username, password },
       maxLength,

@@ -253,7 +253,9 @@ export class Connection implements SessionHandler, SocketHandler {
   queue(kind: number, subject: string | Subscriptions, payload: string | Uint8Array): number {
     // Filters have kinds that are greater.
     if (kind < QOS_1 && !this._isRunning && this._room > 0) {
-      const nowMs = this._hal.now();
+      // If the timer is to fire as soon as it can, a call before this one has set it, and looked at the clock.
+      const isLate = this._isArmed && ((this._armedMs - this._nowMs) | 0) <= 0;
+      const nowMs = isLate ? this._nowMs : this._hal.now();
       const session = this.session;
       const count = session.publishAtOnce(subject as string, payload, kind, this._room, nowMs);
       if (count < 0) return count;

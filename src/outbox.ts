@@ -80,9 +80,12 @@ export class Outbox {
   private _live = 0;
   /** The packet id given last; 0: none yet. */
   lastPacketId = 0;
-  /** Packet ids given since the table was empty last. */
-  given = 0;
-  /** Where the search for a packet id begins: acknowledgements come mostly in order. */
+  /** How many of those that come next are free, as far as is known. */
+  free = 0;
+  /**
+   * How far behind the oldest entry the one is that was looked for last, less its packet id: since ids are given in
+   * turn, the same is true of most others.
+   */
   private _hint = 0;
 
   /**
@@ -107,17 +110,38 @@ export class Outbox {
 
   /**
    * The packet id for the next `add`: one more than the last, after 65535 comes 1, those in use are passed over
-   * [MQTT-2.3.1-2]. 0 when all are in use.
+   * [MQTT-2.3.1-2]. 0 when all are in use. Since ids are given in turn, what is in use is looked through only where one
+   * may have come round.
    */
   nextPacketId(): number {
-    let packetId = this.lastPacketId;
-    if (this.operations === 0) this.given = 0;
+    if (this.operations === 0) this.free = MAX_PACKET_ID;
+    if (this.free === 0) this._findFree();
+    if (this.free === 0) return 0;
+    return this.lastPacketId === MAX_PACKET_ID ? 1 : this.lastPacketId + 1;
+  }
+
+  /** Passes over packet ids in use, and counts those behind them that are free. */
+  private _findFree(): void {
     for (let tries = 0; tries < MAX_PACKET_ID; tries++) {
-      packetId = packetId === MAX_PACKET_ID ? 1 : packetId + 1;
-      // Ids are given in turn: before all were, none comes round, and there is nothing to look for.
-      if (this.given < MAX_PACKET_ID || this.find(packetId) < 0) return packetId;
+      const packetId = this.lastPacketId === MAX_PACKET_ID ? 1 : this.lastPacketId + 1;
+      if (this.find(packetId) < 0) {
+        this.free = this._countFree();
+        return;
+      }
+      this.lastPacketId = packetId;
     }
-    return 0;
+  }
+
+  /** How many packet ids are free between the last one and the next that is in use. */
+  private _countFree(): number {
+    let free = MAX_PACKET_ID;
+    for (let i = 0; i < this.operations; i++) {
+      const packetId = this.table[this.entry(i)] >> ID_SHIFT;
+      let between = packetId - this.lastPacketId - 1;
+      if (between < 0) between += MAX_PACKET_ID;
+      if (packetId !== 0 && between < free) free = between;
+    }
+    return free;
   }
 
   /**
@@ -139,7 +163,7 @@ export class Outbox {
     this.tail = end;
     if (packetId === 0) return;
     this.lastPacketId = packetId;
-    this.given++;
+    this.free--;
   }
 
   /** Moves the packets together. Returns false when there was nothing to gain. */
@@ -268,7 +292,7 @@ export class Outbox {
     if (this.table[head + LENGTH] > 0) this.shrink(head, 0);
     this._head = this._behind(head);
     this.passed--;
-    if (this._hint > 0) this._hint--;
+    this._hint--;
     this.operations--;
     this.lookDone();
   }
@@ -335,10 +359,14 @@ export class Outbox {
   /** How far behind the oldest the entry with this packet id is, or -1. */
   find(packetId: number): number {
     const operations = this.operations;
-    let index = this._hint;
+    let index = this._hint + packetId;
     for (let left = operations; left > 0; left--) {
-      if (index >= operations) index = 0;
-      if (this.table[this.entry(index)] >> ID_SHIFT === packetId) return (this._hint = index);
+      // Also when it is below 0.
+      if (index >>> 0 >= operations) index = 0;
+      if (this.table[this.entry(index)] >> ID_SHIFT === packetId) {
+        this._hint = index - packetId;
+        return index;
+      }
       index++;
     }
     return -1;

@@ -186,11 +186,70 @@ describe("Outbox", () => {
     }
     expect(outbox.nextPacketId()).toBe(0);
     send(outbox, 40000, 65535);
-    for (const free of [40000, 777, 1]) {
+    for (const free of [1, 2, 777]) {
       expect(outbox.acknowledge(PUBACK, free, 0, 0)).toBeGreaterThanOrEqual(0);
       expect(outbox.nextPacketId()).toBe(free);
       while (outbox.doneType >= 0) outbox.dropDone();
+      outbox.compact();
+      outbox.add(outbox.tail + 1, PUBACK, free);
+      expect(outbox.nextPacketId()).toBe(0);
     }
+  });
+
+  it("gives packet ids in turn, and passes over those in use where they come round [MQTT-2.3.1-2]", () => {
+    const outbox = new Outbox(64, 64);
+    /** As a session that was restored: what is in use has to be looked up. */
+    const goOnBehind = (packetId: number): void => {
+      outbox.lastPacketId = packetId;
+      outbox.free = 0;
+    };
+    const give = (): number => {
+      const packetId = outbox.nextPacketId();
+      expect(outbox.nextPacketId()).toBe(packetId);
+      outbox.add(outbox.tail + 1, PUBACK, packetId);
+      return packetId;
+    };
+    const used = [1, 2, 3, 700, 702, 703, 65534, 65535];
+    for (const packetId of used) {
+      goOnBehind(packetId - 1);
+      expect(give()).toBe(packetId);
+    }
+    goOnBehind(698);
+    expect([give(), give(), give(), give()]).toEqual([699, 701, 704, 705]);
+    goOnBehind(65532);
+    expect([give(), give(), give()]).toEqual([65533, 4, 5]);
+    goOnBehind(0);
+    expect(give()).toBe(6);
+  });
+
+  it("finds the entry of a packet id whatever was found, dropped and left out before", () => {
+    repeat(300, (seed) => {
+      const random = seeded(seed);
+      const outbox = new Outbox(4096, 32);
+      // Often close before they come round.
+      outbox.lastPacketId = 65535 - random.below(random.below(2) === 0 ? 40 : 65536);
+      /** As in the table: 0 for what has none, or none any more. */
+      let ids: number[] = [];
+      for (let step = 0; step < 100; step++) {
+        const index = random.below(32);
+        if (random.below(2) === 0 && ids.length < 32) {
+          const packetId = random.below(4) === 0 ? 0 : outbox.nextPacketId();
+          outbox.add(outbox.tail + 1, packetId === 0 ? 0 : PUBACK, packetId);
+          ids.push(packetId);
+          send(outbox);
+        } else if (ids[index] > 0) {
+          outbox.acknowledge(PUBACK, ids[index], 0, 0);
+          ids[index] = 0;
+        }
+        for (; outbox.doneType >= 0; ids = ids.slice(1)) outbox.dropDone();
+        outbox.compact();
+        for (const [at, packetId] of ids.entries()) {
+          const found = packetId === 0 ? at : outbox.find(packetId);
+          if (found !== at) throw new Error(`${packetId} found at ${found}, not at ${at}`);
+        }
+        expect(outbox.find([1, 32, 65535, 65500].find((packetId) => !ids.includes(packetId))!)).toBe(-1);
+      }
+    });
   });
 });
 

@@ -60,20 +60,20 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a packet id that comes round is not looked for",
     file: "outbox.ts",
-    find: "      if (this.given < MAX_PACKET_ID || this.find(packetId) < 0) return packetId;",
-    replace: "      return packetId;",
+    find: "      if (this.find(packetId) < 0) {",
+    replace: "      if (this.free === 0) {",
   },
   {
     name: "the same packet id again",
     file: "outbox.ts",
-    find: "    this.lastPacketId = packetId;",
-    replace: "    if (this.lastPacketId < 5) this.lastPacketId = packetId;",
+    find: "    this.lastPacketId = packetId;\n    this.free--;",
+    replace: "    if (this.lastPacketId < 5) this.lastPacketId = packetId;\n    this.free--;",
   },
   {
     name: "packet ids end at 65535",
     file: "outbox.ts",
-    find: "packetId === MAX_PACKET_ID ? 1 : packetId + 1",
-    replace: "packetId === MAX_PACKET_ID ? 0 : packetId + 1",
+    find: "return this.lastPacketId === MAX_PACKET_ID ? 1 : this.lastPacketId + 1",
+    replace: "return this.lastPacketId === MAX_PACKET_ID ? 0 : this.lastPacketId + 1",
   },
   {
     name: "no DUP",

@@ -13,7 +13,7 @@ interface Inside {
         inflight: number;
         _live: number;
         lastPacketId: number;
-        given: number;
+        free: number;
       };
       control: Uint8Array;
       _controlEnd: number;
@@ -76,7 +76,7 @@ export class Probe {
   age(packetId: number): void {
     const { outbox } = this._inside.session;
     outbox.lastPacketId = packetId;
-    if (outbox.operations > 0) outbox.given = 65535;
+    if (outbox.operations > 0) outbox.free = 0;
   }
 
   /** The packet id given last. */

@@ -31,7 +31,7 @@ import {
   isPublish,
 } from "../outbox.js";
 import { CONTROL_CAPACITY } from "../session.js";
-import { MAX_PACKET_ID, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL } from "../wire.js";
+import { PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL } from "../wire.js";
 
 /** `restore`: there are no bytes, or fewer than were written. */
 export const SNAPSHOT_SHORT = -40;
@@ -195,7 +195,7 @@ class Snapshot {
       session.receivedEnd = CONTROL_CAPACITY + received;
       outbox.lastPacketId = take(from, HEADER, 2);
       // Whether the next ids are free has to be looked up.
-      outbox.given = MAX_PACKET_ID;
+      outbox.free = 0;
     }
     return count;
   }
