@@ -107,54 +107,58 @@ class KnownBuffer {
 
 const NO_BUFFER = new KnownBuffer(new Uint8Array(0));
 
-/** Topic names that are remembered, and the bytes of the longest. */
-const TOPICS = 64;
-const LONGEST_TOPIC = 128;
+/** Topic names that are remembered; of the longest, and of all, the bytes. */
+const MOST_TOPICS = 1024;
+const LONGEST_TOPIC = 256;
+const TOPIC_BYTES = 65536;
 /** Odd, and 2^32 divided by the golden ratio: each bit of a word reaches the upper half of the product. */
 const HASH_FACTOR = 0x9e3779b1;
 
-/**
- * Topic names and their bytes, for all clients of one HAL. Each has one place, which it takes from the one before.
- * Makes room for what it remembers when it remembers the first.
- */
+/** A topic name whose bytes are among those of all, from `start` on. */
+interface Topic {
+  name: string;
+  start: number;
+  length: number;
+}
+
+/** Topic names and their bytes, for all clients of one HAL. When there is no room for one more, it begins anew. */
 export class Topics {
-  #topics: string[] = [];
-  #lengths = NO_BUFFER.bytes;
-  /** The bytes of topic name `i` begin at `i * LONGEST_TOPIC`. */
+  /** By a hash of their bytes. */
+  readonly #topics = new Map<number, Topic>();
   #stored = NO_BUFFER;
-  /** Where the one is that was found or added last. */
-  #last = 0;
+  #end = 0;
+  /** The one that was found or added last. */
+  #last: Topic = { name: "", start: 0, length: 0 };
 
   /** The topic name that `bytes[start..end)` are, if it is remembered. */
   find(bytes: KnownBuffer, start: number, end: number): string | undefined {
-    if (end - start > LONGEST_TOPIC || this.#topics.length === 0) return undefined;
-    if (!this.#isAt(this.#last, bytes.words, start, end)) {
-      const place = placeOf(bytes.words, start, end);
-      if (!this.#isAt(place, bytes.words, start, end)) return undefined;
-      this.#last = place;
-    }
-    return this.#topics[this.#last];
+    if (this.#is(this.#last, bytes.words, start, end)) return this.#last.name;
+    if (end - start > LONGEST_TOPIC) return undefined;
+    const topic = this.#topics.get(hash(bytes.words, start, end));
+    if (topic === undefined || !this.#is(topic, bytes.words, start, end)) return undefined;
+    this.#last = topic;
+    return topic.name;
   }
 
   /** Remembers a topic name that was not found. */
-  add(topic: string, bytes: KnownBuffer, start: number, end: number): void {
-    if (end - start > LONGEST_TOPIC) return;
-    if (this.#topics.length === 0) {
-      this.#topics = new Array<string>(TOPICS).fill("");
-      this.#lengths = new Uint8Array(TOPICS);
-      this.#stored = new KnownBuffer(new Uint8Array(TOPICS * LONGEST_TOPIC));
+  add(name: string, bytes: KnownBuffer, start: number, end: number): void {
+    const length = end - start;
+    if (length > LONGEST_TOPIC) return;
+    if (this.#topics.size === MOST_TOPICS || this.#end + length > this.#stored.bytes.length) {
+      if (this.#topics.size === 0) this.#stored = new KnownBuffer(new Uint8Array(TOPIC_BYTES));
+      this.#topics.clear();
+      this.#end = 0;
     }
-    const place = placeOf(bytes.words, start, end);
-    bytes.view.copy(this.#stored.bytes, place * LONGEST_TOPIC, start, end);
-    this.#topics[place] = topic;
-    this.#lengths[place] = end - start;
-    this.#last = place;
+    bytes.view.copy(this.#stored.bytes, this.#end, start, end);
+    this.#last = { name, start: this.#end, length };
+    this.#topics.set(hash(bytes.words, start, end), this.#last);
+    this.#end += length;
   }
 
-  #isAt(place: number, words: DataView, start: number, end: number): boolean {
-    if (this.#lengths[place] !== end - start) return false;
+  #is(topic: Topic, words: DataView, start: number, end: number): boolean {
+    if (topic.length !== end - start) return false;
     const stored = this.#stored.words;
-    let at = place * LONGEST_TOPIC;
+    let at = topic.start;
     let from = start;
     for (; from + 4 <= end; from += 4, at += 4) {
       if (words.getInt32(from) !== stored.getInt32(at)) return false;
@@ -166,11 +170,11 @@ export class Topics {
   }
 }
 
-/** A hash of a topic name's bytes. */
-function placeOf(words: DataView, start: number, end: number): number {
+function hash(words: DataView, start: number, end: number): number {
   let hash = end - start;
   let from = start;
   for (; from + 4 <= end; from += 4) hash = Math.imul(hash ^ words.getInt32(from), HASH_FACTOR);
   for (; from < end; from++) hash = Math.imul(hash ^ words.getUint8(from), HASH_FACTOR);
-  return (hash >>> 16) % TOPICS;
+  // A small integer to V8: a number without an object.
+  return (hash ^ (hash >>> 15)) >> 1;
 }
