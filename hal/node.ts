@@ -161,7 +161,7 @@ class NodeSocket implements Socket {
       this.#staging = this.#buffers.takeSend();
       process.nextTick(() => this.#flush());
     }
-    this.#staging.set(bytes.subarray(start, end), this.#staged);
+    this.#staging.set(this.#buffers.view(bytes, start, end), this.#staged);
     this.#staged += count;
     return room - count;
   }
@@ -287,6 +287,20 @@ class Buffers {
   /** Where Node puts received bytes; full only during the callback that tells of them. */
   readonly receive = new Uint8Array(RECEIVE_SIZE);
   readonly #spare: Buffer[] = [];
+
+  #viewed: Uint8Array | undefined;
+  #viewStart = 0;
+  #view: Uint8Array = new Uint8Array(0);
+
+  /** A view of `bytes[start..end)`: the one of the call before, where the same is asked for, as in a burst of messages. */
+  view(bytes: Uint8Array, start: number, end: number): Uint8Array {
+    if (bytes !== this.#viewed || start !== this.#viewStart || end - start !== this.#view.length) {
+      this.#viewed = bytes;
+      this.#viewStart = start;
+      this.#view = bytes.subarray(start, end);
+    }
+    return this.#view;
+  }
 
   takeSend(): Buffer {
     return this.#spare.pop() ?? Buffer.allocUnsafeSlow(SEND_SIZE);
