@@ -230,14 +230,23 @@ export async function roundTrips(contestant: Contestant, isQuick: boolean): Prom
   return { p50Us, p90Us, p99Us };
 }
 
-/** Connections one after the other. */
-export async function connectInARow(contestant: Contestant, count: number): Promise<Figures> {
+/** Connections one after the other, of a new client each, or of one. As many before them are not measured. */
+export async function connectInARow(
+  contestant: Contestant,
+  count: number,
+  isSame: boolean,
+): Promise<Figures | undefined> {
   const { port } = await startBroker();
+  const connect = (): Promise<ContestantClient> =>
+    contestant.connect!(port, { clientId: "bench", window: 1, onMessage: ignore });
+  const same = await connect();
+  await same.end();
   const once = async (): Promise<void> => {
-    const client = await contestant.connect!(port, { clientId: "bench", window: 1, onMessage: ignore });
+    const client = isSame ? same : await connect();
+    if (isSame) await same.again!();
     await client.end();
   };
-  for (let i = 0; i < count / 5; i++) await once();
+  for (let i = 0; i < count; i++) await once();
   const heap = new Heap();
   const start = cpuMs();
   for (let i = 0; i < count; i++) await once();

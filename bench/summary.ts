@@ -31,7 +31,7 @@ export const WORK: Work[] = [
     ["QoS 0", "QoS 1, window 20", "QoS 2, window 20"].map((row) =>
       ({ title: `${table}, ${row}`, table, row, others: client }))),
   { title: "round trip, on the clock", table: "round-trip", row: "QoS 0", others: client },
-  { title: "connect", table: "connects", row: "1,000 in a row", others: client },
+  { title: "connect", table: "connects", row: "1,000 in a row, a new client each", others: client },
   { title: "idle client: heap", table: "idle", row: "1,000 clients", others: client },
   { title: "client for Node: code, minified", table: "size", row: "client for Node", others: client },
 ];

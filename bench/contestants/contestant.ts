@@ -35,6 +35,8 @@ export interface ContestantClient {
   publish(message: Message, done: () => void): void;
   /** Resolves when the connection is closed, with DISCONNECT where there is one. */
   end(): Promise<void>;
+  /** Connects once more after `end`. */
+  again?(): Promise<void>;
 }
 
 export interface Contestant {

@@ -1,6 +1,6 @@
 /** Ours, with Node's defaults. */
 import mqtt from "mcu-mqtt";
-import type { ClientOptions } from "mcu-mqtt";
+import type { Client, ClientOptions } from "mcu-mqtt";
 import { createMqtt, MQTT_3_1_1, type Hal, type Socket, type SocketHandler } from "mcu-mqtt/client";
 import { Decoder, Encoder } from "mcu-mqtt/core";
 import nodeHal from "mcu-mqtt/hal/node";
@@ -34,45 +34,74 @@ class Fifo<T> {
   }
 }
 
-/** A client with these capacities. */
-export function connect(
+/** A client, and what it takes to have a callback for each message. An idle one has none of that. */
+class OurClient implements ContestantClient {
+  readonly #m: Client;
+  readonly #port: number;
+  /** What is called at the next `puback`, in order. */
+  #dones: Fifo<() => void> | undefined;
+  /** What the client's queue had no room for. */
+  #waiting: Fifo<Message> | undefined;
+
+  constructor(port: number, { clientId, window, onMessage }: ClientSettings, capacities: ClientOptions) {
+    this.#port = port;
+    this.#m = mqtt.Client(clientId, 60, null, null, 1, { format: "buffer", maxInflight: window, ...capacities });
+    this.#m.on("message", (_client, _topic, data) => onMessage(data as Uint8Array));
+  }
+
+  /** Connects, for the first time too. */
+  again(): Promise<void> {
+    return new Promise((fulfil, reject) => {
+      this.#m.connect("127.0.0.1", this.#port, 0, () => fulfil(), (_client, reason) => {
+        reject(new Error(`mcu-mqtt does not connect: ${reason}`));
+      });
+    });
+  }
+
+  subscribe(filter: string, qos: 0 | 1 | 2): Promise<void> {
+    return new Promise((fulfil) => {
+      this.#m.subscribe(filter, qos, () => fulfil());
+    });
+  }
+
+  publish(message: Message, done: () => void): void {
+    const dones = this.#dones ?? this.#listen();
+    dones.push(done);
+    const waiting = this.#waiting!;
+    if (waiting.length > 0 || !this.#publish(message)) waiting.push(message);
+  }
+
+  end(): Promise<void> {
+    return new Promise((fulfil) => {
+      this.#m.on("offline", () => fulfil());
+      this.#m.close();
+    });
+  }
+
+  #publish({ topic, payload, qos }: Message): boolean {
+    return this.#m.publish(topic, payload, qos);
+  }
+
+  #listen(): Fifo<() => void> {
+    const dones = (this.#dones = new Fifo());
+    const waiting = (this.#waiting = new Fifo());
+    this.#m.on("puback", () => {
+      dones.shift()();
+      while (waiting.length > 0 && this.#publish(waiting.peek())) waiting.shift();
+    });
+    return dones;
+  }
+}
+
+/** Connects a client with these capacities. */
+export async function connect(
   port: number,
-  { clientId, window, onMessage }: ClientSettings,
+  settings: ClientSettings,
   capacities: ClientOptions = {},
 ): Promise<ContestantClient> {
-  const m = mqtt.Client(clientId, 60, null, null, 1, { format: "buffer", maxInflight: window, ...capacities });
-  /** What is called at the next `puback`, in order. */
-  const dones = new Fifo<() => void>();
-  /** What the client's queue had no room for. */
-  const waiting = new Fifo<Message>();
-
-  const publish = ({ topic, payload, qos }: Message): boolean => m.publish(topic, payload, qos);
-  m.on("puback", () => {
-    dones.shift()();
-    while (waiting.length > 0 && publish(waiting.peek())) waiting.shift();
-  });
-  m.on("message", (_client, _topic, data) => onMessage(data as Uint8Array));
-
-  const client: ContestantClient = {
-    subscribe: (filter, qos) =>
-      new Promise((fulfil) => {
-        m.subscribe(filter, qos, () => fulfil());
-      }),
-    publish(message, done) {
-      dones.push(done);
-      if (waiting.length > 0 || !publish(message)) waiting.push(message);
-    },
-    end: () =>
-      new Promise((fulfil) => {
-        m.on("offline", () => fulfil());
-        m.close();
-      }),
-  };
-  return new Promise((fulfil, reject) => {
-    m.connect("127.0.0.1", port, 0, () => fulfil(client), (_client, reason) => {
-      reject(new Error(`mcu-mqtt does not connect: ${reason}`));
-    });
-  });
+  const client = new OurClient(port, settings, capacities);
+  await client.again();
+  return client;
 }
 
 const CONNACK = new Uint8Array([0x20, 2, 0, 0]);

@@ -35,6 +35,11 @@ export default {
             new Promise((ended) => {
               client.end(false, {}, () => ended());
             }),
+          again: () =>
+            new Promise((accepted) => {
+              client.once("connect", () => accepted());
+              client.reconnect();
+            }),
         }),
       );
     });

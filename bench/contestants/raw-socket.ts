@@ -3,6 +3,7 @@
  * what leaves in one turn in one write, and that counts messages and acknowledgements.
  */
 import { connect as connectTcp } from "node:net";
+import type { Socket } from "node:net";
 import {
   DISCONNECT,
   Packets,
@@ -19,8 +20,9 @@ const received = new Uint8Array(SIZE);
 const spare: Buffer[] = [];
 
 class RawClient implements ContestantClient {
-  readonly #socket;
-  readonly #onMessage: (payload: Uint8Array) => void;
+  readonly #port: number;
+  readonly #settings: ClientSettings;
+  #socket: Socket | undefined;
   #onConnack: (() => void) | undefined;
   #onSuback: (() => void) | undefined;
   /** Written in this turn. */
@@ -34,13 +36,17 @@ class RawClient implements ContestantClient {
   #packetIdAt = 0;
   #packetId = 0;
 
-  constructor(port: number, settings: ClientSettings, onConnack: () => void, onError: (error: Error) => void) {
+  constructor(port: number, settings: ClientSettings) {
+    this.#port = port;
+    this.#settings = settings;
+  }
+
+  /** Connects, for the first time too. */
+  again(): Promise<void> {
     const packets = new Packets((bytes, start, body, end) => this.#packetCame(bytes, start, body, end));
-    this.#onMessage = settings.onMessage;
-    this.#onConnack = onConnack;
-    this.#socket = connectTcp({
+    const socket = connectTcp({
       host: "127.0.0.1",
-      port,
+      port: this.#port,
       onread: {
         buffer: received,
         callback: (count) => {
@@ -49,9 +55,15 @@ class RawClient implements ContestantClient {
         },
       },
     });
-    this.#socket.setNoDelay(true);
-    this.#socket.on("error", onError);
-    this.#socket.on("connect", () => this.#write(connectPacket(settings.clientId)));
+    this.#socket = socket;
+    return new Promise((fulfil, reject) => {
+      this.#onConnack = fulfil;
+      socket.on("error", reject);
+      socket.on("connect", () => {
+        socket.setNoDelay(true);
+        this.#write(connectPacket(this.#settings.clientId));
+      });
+    });
   }
 
   subscribe(filter: string, qos: number): Promise<void> {
@@ -78,11 +90,12 @@ class RawClient implements ContestantClient {
   }
 
   end(): Promise<void> {
+    const socket = this.#socket!;
     this.#write(DISCONNECT);
     this.#flush();
     return new Promise((fulfil) => {
-      this.#socket.end(() => {
-        this.#socket.destroy();
+      socket.end(() => {
+        socket.destroy();
         fulfil();
       });
     });
@@ -112,7 +125,7 @@ class RawClient implements ContestantClient {
           const topicEnd = body + 2 + bytes[body] * 256 + bytes[body + 1];
           this.#answer(qos === 2 ? 0x40 : 0x50, bytes, topicEnd);
         }
-        if (end > body) this.#onMessage(bytes);
+        if (end > body) this.#settings.onMessage(bytes);
       }
     }
   }
@@ -145,7 +158,7 @@ class RawClient implements ContestantClient {
     const buffer = this.#staging;
     if (buffer === undefined) return;
     const sent = this.#sent;
-    this.#socket.write(buffer.subarray(0, this.#staged), () => {
+    this.#socket!.write(buffer.subarray(0, this.#staged), () => {
       spare.push(buffer);
       for (let i = 0; i < sent; i++) this.#done();
     });
@@ -157,8 +170,9 @@ class RawClient implements ContestantClient {
 export default {
   name: "raw socket",
   given: "packets encoded beforehand, no view of a message, nothing to check: what node:net takes to move the bytes",
-  connect: (port, settings) =>
-    new Promise((fulfil, reject) => {
-      const client = new RawClient(port, settings, () => fulfil(client), reject);
-    }),
+  async connect(port, settings) {
+    const client = new RawClient(port, settings);
+    await client.again();
+    return client;
+  },
 } satisfies Contestant;
