@@ -18,6 +18,7 @@ export default {
     "u8-mqtt-packet always do. Topics are of 24 ASCII characters, and all the same. Figures are of one packet: " +
     "processor time of the process, collections included; heap bytes are those allocated on V8's heap, buffer bytes " +
     "those of array buffers beside it.",
+  rounds: 3,
   contestants: ["mcu-mqtt", "mqtt-packet", "u8-mqtt-packet", "limit"],
   rows: FORMS.flatMap((form) =>
     [0, 1].flatMap((qos) =>

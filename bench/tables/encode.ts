@@ -13,6 +13,7 @@ export default {
     "One operation makes the packet of a message whose topic is a string of 24 ASCII characters and whose payload is " +
     "bytes. Processor time of the process, collections included; heap bytes are those allocated on V8's heap, buffer " +
     "bytes those of array buffers beside it.",
+  rounds: 3,
   contestants: ["mcu-mqtt", "mqtt-packet", "mqtt-packet-stream", "u8-mqtt-packet", "limit"],
   rows: [0, 1].flatMap((qos) =>
     PAYLOAD_LENGTHS.map((length) => ({

@@ -12,10 +12,14 @@ export default {
   contestants: without("mcu-mqtt-1k"),
   rows: [
     { title: "QoS 0", args: { qos: 0, window: 1 }, isLong: true },
+    { title: "QoS 1, window 1", args: { qos: 1, window: 1 }, isLong: true },
     { title: "QoS 1, window 20", args: { qos: 1, window: 20 } },
     { title: "QoS 1, window 100", args: { qos: 1, window: 100 }, isLong: true },
+    { title: "QoS 2, window 1", args: { qos: 2, window: 1 }, contestants: withQos2, isLong: true },
     { title: "QoS 2, window 20", args: { qos: 2, window: 20 }, contestants: withQos2, isLong: true },
+    { title: "QoS 2, window 100", args: { qos: 2, window: 100 }, contestants: withQos2, isLong: true },
   ],
   columns,
+  rounds: 3,
   run: (contestant, args, isQuick) => publishing(contestant, args, isQuick, startMosquitto),
 } satisfies Table;

@@ -16,5 +16,6 @@ export default {
     { title: "QoS 2, window 20", args: { qos: 2, window: 20 }, contestants: withQos2, isLong: true },
   ],
   columns,
+  rounds: 3,
   run: (contestant, args, isQuick) => receiving(contestant, args, isQuick, startMosquitto),
 } satisfies Table;

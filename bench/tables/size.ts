@@ -62,7 +62,7 @@ boards, with short names for members, which others do not promise to bear; mqtt-
 imports; for browsers, the others' own minified files.`,
   contestants: ["mcu-mqtt", "mqtt-js", "mqtt-packet", "u8-mqtt", "u8-mqtt-packet"],
   rows: [
-    row("codec", "codec"),
+    row("codec", "codec", true),
     row("session", "codec and session"),
     row("face", "client without platform"),
     row("board", "client for a board (ours), for browsers (others)", true),
