@@ -17,7 +17,7 @@ export function machine(): Machine {
     processor: cpus()[0]?.model.trim() || "unknown",
     processors: availableParallelism(),
     node: process.version,
-    system: `${type()} ${release()}`,
+    system: `${type()} ${release().split(".", 2).join(".")}`,
     isPinned,
     date: new Date().toISOString().slice(0, 10),
   };
