@@ -60,8 +60,14 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a packet id that comes round is not looked for",
     file: "outbox.ts",
-    find: "      if (this.find(packetId) < 0) {",
-    replace: "      if (this.free === 0) {",
+    find: "    if (this.free === 0) this._findFree();",
+    replace: "    if (this.free === 0) this.free = 1;",
+  },
+  {
+    name: "an acknowledgement is looked for where its number says, and nowhere else",
+    file: "outbox.ts",
+    find: "      if (index >>> 0 >= operations) index = 0;",
+    replace: "      if (index >>> 0 >= operations) return -1;",
   },
   {
     name: "the same packet id again",
