@@ -170,6 +170,7 @@ class NodeSocket implements Socket {
     if (this.#closed) return;
     this.#closed = true;
     this.#handler = undefined;
+    this.#buffers.forgetView();
     this.#unread.clear();
     const socket = this.#socket;
     if (this.#state !== UP || this.#failure !== undefined) {
@@ -177,7 +178,11 @@ class NodeSocket implements Socket {
       return;
     }
     const buffer = this.#staging;
-    if (buffer !== undefined) socket.write(buffer.subarray(0, this.#staged), () => this.#buffers.giveSend(buffer));
+    if (buffer !== undefined) {
+      socket.write(buffer.subarray(0, this.#staged), (error) => {
+        if (!error) this.#buffers.giveSend(buffer);
+      });
+    }
     this.#staging = undefined;
     let linger = setTimeout(() => socket.destroy(), FLUSH_MS).unref();
     socket.end(() => {
@@ -282,17 +287,20 @@ class Unread {
   }
 }
 
+const NO_BYTES: Uint8Array = new Uint8Array(0);
+
 /** The buffers that the sockets of one HAL share. */
 class Buffers {
   /** Where Node puts received bytes; full only during the callback that tells of them. */
   readonly receive = new Uint8Array(RECEIVE_SIZE);
   readonly #spare: Buffer[] = [];
 
+  /** What is viewed, until its socket ends: it is a client's buffer. */
   #viewed: Uint8Array | undefined;
   #viewStart = 0;
-  #view: Uint8Array = new Uint8Array(0);
+  #view = NO_BYTES;
 
-  /** A view of `bytes[start..end)`: the one of the call before, where the same is asked for, as in a burst of messages. */
+  /** A view of `bytes[start..end)`: that of the call before if it is the same, as in a burst of messages. */
   view(bytes: Uint8Array, start: number, end: number): Uint8Array {
     if (bytes !== this.#viewed || start !== this.#viewStart || end - start !== this.#view.length) {
       this.#viewed = bytes;
@@ -300,6 +308,11 @@ class Buffers {
       this.#view = bytes.subarray(start, end);
     }
     return this.#view;
+  }
+
+  forgetView(): void {
+    this.#viewed = undefined;
+    this.#view = NO_BYTES;
   }
 
   takeSend(): Buffer {

@@ -253,7 +253,7 @@ export class Connection implements SessionHandler, SocketHandler {
   queue(kind: number, subject: string | Subscriptions, payload: string | Uint8Array): number {
     // Filters have kinds that are greater.
     if (kind < QOS_1 && !this._isRunning && this._room > 0) {
-      // If the timer is to fire as soon as it can, a call before this one has set it, and looked at the clock.
+      // Where the timer is to fire as soon as it can, as behind the first message of a turn, the last time will do.
       const isLate = this._isArmed && ((this._armedMs - this._nowMs) | 0) <= 0;
       const nowMs = isLate ? this._nowMs : this._hal.now();
       const session = this.session;

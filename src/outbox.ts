@@ -292,7 +292,7 @@ export class Outbox {
     if (this.table[head + LENGTH] > 0) this.shrink(head, 0);
     this._head = this._behind(head);
     this.passed--;
-    this._hint--;
+    this._hint = (this._hint - 1) | 0;
     this.operations--;
     this.lookDone();
   }

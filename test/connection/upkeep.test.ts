@@ -139,6 +139,24 @@ describe("Keepalive", () => {
     expect(device.hal.nextTimerMs).toBe(13000);
   });
 
+  test("is not late by the time that a program takes between two messages (contract 5: keepalive)", () => {
+    for (const takenMs of [0, 5000, 14000, 40000]) {
+      const device = new Device({ keepalive: 16 }).up();
+      device.broker.answers = true;
+      device.client.publish("t", "x");
+      // The program goes on: nobody calls the client, whose timer is due.
+      const now = device.hal.now.bind(device.hal);
+      Object.defineProperty(device.hal, "now", { value: () => (now() + takenMs) | 0 });
+      device.client.publish("t", "y");
+      const seen = watch(device, 16000, 100);
+      const [at] = seen.find(([, line]) => line === "PINGREQ")!;
+      expect(at).toBeGreaterThanOrEqual(Math.max(100, 15000 - takenMs));
+      expect(at).toBeLessThan(16000);
+      expect(device.client.connected).toBe(true);
+      device.take();
+    }
+  });
+
   test("wakes the device no more than it must (contract 5: keepalive)", () => {
     const device = new Device({ keepalive: 60 }).up();
     device.broker.answers = true;
