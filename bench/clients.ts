@@ -3,6 +3,7 @@
  */
 import { readFileSync } from "node:fs";
 import { GCProfiler } from "node:v8";
+import { cpuMs } from "./cpu.js";
 import type { Contestant, ContestantClient, Message } from "./contestants/contestant.js";
 import { ECHO, TOPIC } from "./packets.js";
 import { PAYLOAD_BYTES, startBroker } from "./peers/start.js";
@@ -58,12 +59,6 @@ export const columns: Column[] = [
   { figure: "writes", title: "writes to the system", unit: "per message" },
   { figure: "rssBytes", title: "RSS", unit: "bytes" },
 ];
-
-/** Processor time of this process, in milliseconds. */
-function cpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
 
 /** Writes that this process has asked the system for; undefined where it does not count them. */
 function systemWrites(): number | undefined {

@@ -4,7 +4,9 @@
  * Time is the processor time of the whole process, which other processes do not take part in and which has the garbage
  * collector's and the compiler's threads in it. Its clock is too coarse for one operation, so batches are measured.
  */
+import { median } from "simple-statistics";
 import { Bench } from "tinybench";
+import { cpuMs } from "./cpu.js";
 
 /** What one operation costs. */
 export interface Cost {
@@ -30,12 +32,6 @@ const ALLOCATED_BYTES = 1 << 20;
 const ALLOCATIONS = 1 << 16;
 /** Count of such pairs of looks. */
 const LOOKS = 9;
-
-/** Milliseconds of processor time that this process has taken. */
-function cpuMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
 
 function cpuMsOf(batch: Batch, count: number): number {
   const before = cpuMs();
@@ -84,8 +80,4 @@ function allocated(batch: Batch, count: number): { heap: number; buffers: number
   const heap = after.heapUsed - before.heapUsed;
   const buffers = after.arrayBuffers - before.arrayBuffers;
   return { heap, buffers, all: heap + buffers };
-}
-
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1];
 }

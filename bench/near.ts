@@ -8,6 +8,7 @@ import mqttJs from "mqtt";
 import { createMqtt, MQTT_3_1_1 } from "mcu-mqtt/client";
 import type { ClientOptions, Hal, SocketHandler } from "mcu-mqtt/client";
 import nodeHal from "mcu-mqtt/hal/node";
+import { cpuMs } from "./cpu.js";
 import { Packets } from "./packets.js";
 import type { Figures } from "./tables/table.js";
 
@@ -190,15 +191,14 @@ export const connectNear: Record<string, Connect> = { "mcu-mqtt": ours, "mqtt-js
 
 /** Processor time of a message: `drive` has `count` of them pass, again and again. */
 export async function cpuPerMessage(drive: (count: number) => Promise<void>, isQuick: boolean): Promise<Figures> {
-  const leastUs = isQuick ? 100e3 : 250e3;
-  const start = process.cpuUsage();
+  const leastMs = isQuick ? 100 : 250;
+  const startMs = cpuMs();
   let messages = 0;
-  let spentUs = 0;
-  while (spentUs < leastUs) {
+  let spentMs = 0;
+  while (spentMs < leastMs) {
     await drive(1000);
     messages += 1000;
-    const { user, system } = process.cpuUsage(start);
-    spentUs = user + system;
+    spentMs = cpuMs() - startMs;
   }
-  return { cpuNs: (spentUs * 1000) / messages };
+  return { cpuNs: (spentMs * 1e6) / messages };
 }

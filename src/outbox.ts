@@ -83,8 +83,8 @@ export class Outbox {
   /** How many of those that come next are free, as far as is known. */
   free = 0;
   /**
-   * How far behind the oldest entry the one is that was looked for last, less its packet id: since ids are given in
-   * turn, the same is true of most others.
+   * How far behind the oldest entry the one is that was found last, less its packet id: since ids are given in turn, it
+   * is the same number for most others.
    */
   private _hint = 0;
 

@@ -630,8 +630,8 @@ export class Session implements DecoderHandler {
       if (offset >= 0) this.encoder.short(outbox.arena, offset, offset + PUBREL_LENGTH, PUBREL, packetId);
       // Also for an id that is not known, so that the broker can forget it [MQTT-4.3.3-1]; but not for a message that
       // is still to be sent: behind PUBREL the broker would take it for another one.
-      const isKnown = offset < 0 && outbox.find(packetId) >= 0;
-      if (!isKnown || outbox.awaits(PUBCOMP, packetId) >= 0) this._acknowledge(PUBREL, packetId);
+      const isOther = offset < 0 && outbox.find(packetId) >= 0;
+      if (!isOther || outbox.awaits(PUBCOMP, packetId) >= 0) this._acknowledge(PUBREL, packetId);
     } else if (this.outbox.acknowledge(type, packetId, 0, this._nowMs) >= 0) {
       this._handler.onDone();
     }
