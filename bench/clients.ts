@@ -117,10 +117,10 @@ async function driveFor(ms: number, clockMs: number, drive: Drive): Promise<{ ms
 /** CPU, collections, writes, memory and heap bytes of messages that `drive` has pass. */
 async function measure(drive: Drive, isQuick: boolean): Promise<Figures> {
   // V8 has compiled what is called once per turn only after this long.
-  await driveFor(isQuick ? 150 : 250, 1000, drive);
+  await driveFor(250, 1000, drive);
   const writesBefore = systemWrites();
   const heap = new Heap();
-  const { ms, count } = await driveFor(isQuick ? 60 : 150, isQuick ? 300 : 500, drive);
+  const { ms, count } = await driveFor(isQuick ? 100 : 150, isQuick ? 400 : 500, drive);
   const { bytes, collections } = heap.stop();
   const writesAfter = systemWrites();
   const figures: Figures = {
