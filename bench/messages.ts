@@ -1,4 +1,5 @@
 /** The messages that the codec's tables encode and decode. */
+import { packetIdOffset, publishPacket } from "./packets.js";
 
 /** Lengths of payloads. */
 export const PAYLOAD_LENGTHS = [16, 64, 1024, 16384];
@@ -17,16 +18,9 @@ export function payloadOf(length: number): Uint8Array {
   return Uint8Array.from({ length }, (_, index) => index & 255);
 }
 
-/** PUBLISH, with packet id 1 if the QoS is 1; spelt out, since whoever encodes is compared with it. */
+/** PUBLISH, with packet id 1 if the QoS is 1; whoever encodes is compared with it. */
 export function publishOf(topic: string, payload: Uint8Array, qos: number): Uint8Array {
-  const body = [...fieldOf(topic), ...(qos === 0 ? [] : [0, 1]), ...payload];
-  const header = [0x30 | (qos << 1)];
-  let rest = body.length;
-  for (; rest > 127; rest >>= 7) header.push((rest & 127) | 128);
-  return Uint8Array.from([...header, rest, ...body]);
-}
-
-function fieldOf(topic: string): number[] {
-  const bytes = Buffer.from(topic);
-  return [bytes.length >> 8, bytes.length & 255, ...bytes];
+  const packet = publishPacket(topic, payload, qos);
+  if (qos > 0) packet[packetIdOffset(packet, payload.length) + 1] = 1;
+  return packet;
 }

@@ -4,7 +4,7 @@ import type { AddressInfo, Server } from "node:net";
 import { afterEach, beforeEach, describe, expect, it, jest } from "@jest/globals";
 import mqtt from "mcu-mqtt";
 import type { Client, QoS } from "mcu-mqtt";
-import { Encoder, ServerDecoder, ServerEncoder } from "mcu-mqtt/core";
+import { Encoder, PUBACK, PUBCOMP, PUBREC, PUBREL, QOS_2, ServerDecoder, ServerEncoder } from "mcu-mqtt/core";
 import type { ServerDecoderHandler } from "mcu-mqtt/core";
 import hal from "mcu-mqtt/hal/node";
 
@@ -55,12 +55,12 @@ class Peer implements ServerDecoderHandler {
   }
 
   onPublish(flags: number, packetId: number): void {
-    if (packetId > 0) this.#answer((flags & 4) > 0 ? 5 : 4, packetId);
+    if (packetId > 0) this.#answer((flags & QOS_2) > 0 ? PUBREC : PUBACK, packetId);
   }
 
   onAck(type: number, packetId: number): void {
-    if (type === 5) this.#answer(6, packetId);
-    if (type === 6) this.#answer(7, packetId);
+    if (type === PUBREC) this.#answer(PUBREL, packetId);
+    if (type === PUBREL) this.#answer(PUBCOMP, packetId);
   }
 
   onPayload(): void {}
