@@ -125,7 +125,8 @@ export class Client {
   readonly text: Text;
   private readonly _callbacks: Callbacks;
   private readonly _username: string | undefined;
-  private readonly _password: string | Uint8Array | undefined;
+  /** As `connection`. @internal */
+  _password: string | Uint8Array | undefined;
   /** A topic name that was found valid: those of one sender are often the same. */
   private _topic = "/";
 
@@ -376,8 +377,8 @@ export class Client {
     return isAccepted;
   }
 
-  /** Has CONNECT encoded anew. Every field was checked. */
-  private _setConnect(will?: Will): void {
+  /** Has CONNECT encoded anew. Every field was checked. @internal */
+  _setConnect(will?: Will): void {
     const username = this._username;
     const password = this._password;
     // What `length` counts takes four bytes at most: XS on a board counts characters, not UTF-16 code units.

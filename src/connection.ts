@@ -498,7 +498,7 @@ export class Connection implements SessionHandler, SocketHandler {
   /**
    * Opens a socket, in place of one of an attempt under way. Returns false, having changed nothing, when there is none.
    */
-  private _open(target: Target): boolean {
+  _open(target: Target): boolean {
     const socket = this._hal.open(target.host, target.port, target.secure, this);
     if (!socket) return false;
     if (this._socket) this._drop();

@@ -191,7 +191,7 @@ export class Session implements DecoderHandler {
    */
   readonly control: Uint8Array;
   private _controlStart = 0;
-  private _controlEnd = 0;
+  _controlEnd = 0;
   receivedEnd = CONTROL_CAPACITY;
   /**
    * Up to here are those that this connection has not mentioned. Their session may be gone without our knowing: when
@@ -206,12 +206,12 @@ export class Session implements DecoderHandler {
   private _lastSentMs = 0;
   private _lastReceivedMs = 0;
   /** PINGREQ was sent, or is about to be, and PINGRESP is to come by `_pingDeadlineMs`. */
-  private _isPinging = false;
-  private _pingDeadlineMs = 0;
+  _isPinging = false;
+  _pingDeadlineMs = 0;
   /** The last call of `tick` that did anything came late. */
   private _wasLate = false;
   /** Where in `control` a PINGREQ ends that has not left; 0 if there is none. */
-  private _pingEnd = 0;
+  _pingEnd = 0;
   /** When DRAINING is over. */
   private _drainedMs = 0;
   /** Why LEAVING, once everything has left. */
@@ -684,13 +684,13 @@ export class Session implements DecoderHandler {
   }
 
   /** Queues PUBACK, PUBREC, PUBREL or PUBCOMP, unless the connection ended meanwhile. */
-  private _acknowledge(type: number, packetId: number): void {
+  _acknowledge(type: number, packetId: number): void {
     if (this._phase < UP || this._phase === LEAVING) return;
     this._push(type, packetId);
     if (this._controlEnd > CONTROL_FULL) this.decoder.stop();
   }
 
-  private _push(type: number, packetId: number): void {
+  _push(type: number, packetId: number): void {
     this._controlEnd = this.encoder.short(this.control, this._controlEnd, CONTROL_CAPACITY, type, packetId);
   }
 
@@ -754,7 +754,7 @@ export class Session implements DecoderHandler {
    * are late; the first one also as long after the last byte received, since sending alone does not show that the peer
    * is there.
    */
-  private _pingDueMs(): number {
+  _pingDueMs(): number {
     const isQuiet = !this._isPinging && isAfter(this._lastSentMs, this._lastReceivedMs);
     const keepAliveMs = this.keepAliveMs;
     return (isQuiet ? this._lastReceivedMs : this._lastSentMs) + keepAliveMs - (keepAliveMs >> KEEP_ALIVE_MARGIN);
