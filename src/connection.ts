@@ -115,7 +115,7 @@ export class Connection implements SessionHandler, SocketHandler {
   /** Where to go once what there is has ended and its outcome is told. */
   private _nextTarget: Target | undefined = undefined;
   /** By when the socket must be connected, or when to try again. */
-  private _deadlineMs = 0;
+  _deadlineMs = 0;
   private _isAccepted = false;
   /** The socket has ended, and the session ends once what is in the receive buffer has been read. */
   private _isOver = false;

@@ -137,7 +137,7 @@ const IDLE = 0;
 /** CONNECT is leaving. */
 const SENDING_CONNECT = 1;
 const AWAIT_CONNACK = 2;
-const UP = 3;
+export const UP = 3;
 /** As UP, but no operation is accepted: what is there is sent and acknowledged, then DISCONNECT follows. */
 const DRAINING = 4;
 /** As DRAINING, but no acknowledgement is waited for: what is there is sent. */
@@ -198,7 +198,7 @@ export class Session implements DecoderHandler {
    * the broker's answer that said so was lost, the next one says that there is a session.
    */
   private _staleEnd = CONTROL_CAPACITY;
-  private _phase = IDLE;
+  _phase = IDLE;
   /** Bytes are being read: acknowledgements may follow. */
   private _isReceiving = false;
   /** Time of the call that is under way, or was last. */
@@ -776,7 +776,8 @@ export class Session implements DecoderHandler {
     if (isAfter(this.deadlineMs, deadlineMs)) this.deadlineMs = deadlineMs;
   }
 
-  private _step(nowMs: number, lengthMs: number): void {
+  /** Sets the deadline of a step of the exchange. */
+  _step(nowMs: number, lengthMs: number): void {
     this._nowMs = nowMs;
     this.deadlineMs = nowMs + lengthMs;
   }
