@@ -169,8 +169,14 @@ export default tseslint.config(
     // The files that join a client to the platform's HAL.
     files: ["src/index.ts", "src/async/index.ts"],
     rules: {
-      "no-restricted-syntax": ["error", ...syntaxMissingOnBoards],
       "@typescript-eslint/no-restricted-imports": "off",
+    },
+  },
+  {
+    // It makes the module's object where it is loaded.
+    files: ["src/index.ts"],
+    rules: {
+      "no-restricted-syntax": ["error", ...syntaxMissingOnBoards],
     },
   },
 );
