@@ -127,7 +127,7 @@ export class AsyncClient {
 
   /** @throws TypeError or RangeError that names the option */
   constructor(platform: Hal, options: AsyncOptions) {
-    const settings = readOptions(options);
+    const settings = readOptions(options, platform);
     const read = settings.options;
     const hal = configure(read.hal ?? platform, read);
     this._options = read;

@@ -8,8 +8,8 @@ import type { Capacities, Hal } from "../../hal/socket.js";
 import { asData, asInteger, isNil, show, wrong } from "../arguments.js";
 import type { Data, QoS } from "../client.js";
 import type { ConnectionState, Host } from "../optional/reconnect.js";
-import type { Url } from "../optional/url.js";
-import { parseUrl } from "../optional/url.js";
+import type { BrokerUrl } from "../optional/url.js";
+import { hostOf, parseUrl } from "../optional/url.js";
 
 /** A QoS as a number, or by emqtt's names. */
 export type QosName =
@@ -251,9 +251,10 @@ export function asQosName(name: string, value: unknown): QoS {
 /**
  * Checks options. What contradicts each other is refused, too.
  *
+ * @param platform unless the options have another
  * @throws TypeError or RangeError that names the option
  */
-export function readOptions(options: unknown): Settings {
+export function readOptions(options: unknown, platform: Hal): Settings {
   if (!isObject(options)) throw wrong("options", "an object", options);
   const given = options as Record<string, unknown>;
   const known = checks();
@@ -262,7 +263,6 @@ export function readOptions(options: unknown): Settings {
     if (!isNil(given[name])) known[name](name, given[name]);
   }
   const read = options as AsyncOptions;
-  refuseAlone(read, "sslOpts", read.ssl !== false, "ssl: true");
   if (isNil(read.willTopic)) {
     for (const name of ["willPayload", "willRetain", "willQos"] as const) {
       refuseAlone(read, name, false, "willTopic");
@@ -277,7 +277,12 @@ export function readOptions(options: unknown): Settings {
   if (read.queueOffline === true && read.cleanStart !== false) {
     throw new TypeError("queueOffline must not be set when cleanStart is true");
   }
-  return { options: read, ...readHosts(read) };
+  const destination = readHosts(read, (read.hal ?? platform).webSocket === true);
+  refuseAlone(read, "sslOpts", destination.hosts.some(({ secure }) => secure !== false), "ssl: true");
+  for (const name of ["wsPath", "wsHeaders"] as const) {
+    refuseAlone(read, name, destination.hosts.some(({ host }) => host.startsWith("ws://")), "a URL of ws: or wss:");
+  }
+  return { options: read, ...destination };
 }
 
 function refuseAlone(options: AsyncOptions, name: keyof AsyncOptions, isRight: boolean, needed: string): void {
@@ -297,7 +302,7 @@ interface Destination {
 }
 
 /** Host, port and TLS of each address, and the credentials, which a URL may have, too. */
-function readHosts(options: AsyncOptions): Destination {
+function readHosts(options: AsyncOptions, hasWebSocket: boolean): Destination {
   const destination: Destination = {
     hosts: [],
     username: options.username ?? undefined,
@@ -305,12 +310,12 @@ function readHosts(options: AsyncOptions): Destination {
   };
   if (isNil(options.hosts)) {
     const host = options.host ?? "localhost";
-    destination.hosts.push(readHost(options, "host", host, options.port, destination));
+    destination.hosts.push(readHost(options, "host", host, options.port, hasWebSocket, destination));
   } else {
     options.hosts.forEach((address, index) => {
       const name = `hosts[${index}]`;
       const [host, port] = splitAddress(name, address);
-      destination.hosts.push(readHost(options, name, host, port, destination));
+      destination.hosts.push(readHost(options, name, host, port, hasWebSocket, destination));
     });
   }
   if (destination.password !== undefined && destination.username === undefined) {
@@ -337,6 +342,7 @@ function readHost(
   name: string,
   host: string,
   port: number | null | undefined,
+  hasWebSocket: boolean,
   destination: Destination,
 ): Host {
   const isTls = options.ssl === true;
@@ -347,27 +353,24 @@ function readHost(
   if (!isNil(port) && port !== url.port) {
     throw new TypeError(`port must not contradict ${name}, which says ${url.port}`);
   }
-  if (!isNil(options.ssl) && options.ssl !== url.isSecure) {
-    throw new TypeError(`ssl must not contradict ${name}, which is ${url.isSecure ? "" : "not "}of TLS`);
+  if (!isNil(options.ssl) && options.ssl !== url.secure) {
+    throw new TypeError(`ssl must not contradict ${name}, whose scheme is ${url.scheme}`);
   }
   takeCredentials(name, url, options, destination);
-  return {
-    host: url.isWebSocket ? `ws://${url.host}${url.path}` : url.host,
-    port: url.port,
-    secure: secureOf(options, url.isSecure),
-  };
+  const target = hostOf({ ...url, username: "", password: "" }, hasWebSocket);
+  return { host: target, port: url.port, secure: secureOf(options, url.secure) };
 }
 
 /** What a URL says of user and password; it must not say other than the options, or the URLs before. */
-function takeCredentials(name: string, url: Url, options: AsyncOptions, destination: Destination): void {
-  if (url.username === undefined) return;
+function takeCredentials(name: string, url: BrokerUrl, options: AsyncOptions, destination: Destination): void {
+  if (url.username === "") return;
   const isOther = destination.username !== undefined && destination.username !== url.username;
   if (isOther) throw new TypeError(`${name} must not have another user than the options or the hosts before it`);
-  if (url.password !== undefined && !isNil(options.password)) {
+  if (url.password !== "" && !isNil(options.password)) {
     throw new TypeError(`password must not be given beside that of ${name}`);
   }
   destination.username = url.username;
-  destination.password ??= url.password;
+  if (url.password !== "") destination.password ??= url.password;
 }
 
 function secureOf(options: AsyncOptions, isTls: boolean): object | false {
