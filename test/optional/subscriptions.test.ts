@@ -292,7 +292,8 @@ describe("withSubscriptions", () => {
     const client = withSubscriptions(new Device().client, { maxSubscriptions: 3 });
     const { subscriptionLink } = client;
     expect(withSubscriptions(client).subscriptionLink).toBe(subscriptionLink);
-    expect(() => withSubscriptions(client, { maxSubscriptions: 3 })).toThrow("maxSubscriptions must not be given again");
+    const again = (): unknown => withSubscriptions(client, { maxSubscriptions: 3 });
+    expect(again).toThrow("maxSubscriptions must not be given again");
   });
 
   // Each order of the modules that stand between a connection and its client, or take a slot of the outbox.
