@@ -398,7 +398,6 @@ export function findConnectFields(
   const flags = bytes[at + 1];
   const level = bytes[at] & 127;
   let next = at + 4;
-  if (next > end) return BAD_LENGTH;
   if (level !== 3 && level !== 4) return BAD_FIELD;
   for (let field = CLIENT_ID; field <= PASSWORD; field += 2) {
     const flag = field === USERNAME ? 128 : field === PASSWORD ? 64 : 4;
@@ -407,7 +406,6 @@ export function findConnectFields(
     if (from > end) return BAD_LENGTH;
     if (from > kept) return 0;
     next = from + readUint16(bytes, next);
-    if (next > end) return BAD_LENGTH;
     fields[field] = from;
     fields[field + 1] = next;
   }

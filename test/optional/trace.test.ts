@@ -267,6 +267,11 @@ describe("Packets", () => {
     bytes.fill(0);
     line.pass(true, wire("30 06 0001 't' 'xyz'"));
     expect(line.packets).toMatchObject([{ payload: binary("abc") }, { payload: binary("xyz") }]);
+    const connect = Uint8Array.from(CONNECT);
+    const other = new Line({ payload: true, credentials: true }).up();
+    other.pass(true, connect);
+    connect.fill(0);
+    expect(other.packets).toMatchObject([{ password: binary(SECRET), lwt: { payload: binary("gone for good") } }]);
   });
 });
 
@@ -291,6 +296,7 @@ describe("What is not a packet", () => {
     ["another protocol", "10 0c 0004 'MQTX' 04 02 003c 0000", BAD_FIELD],
     ["another protocol as long as 3.1's", "10 0e 0006 'MQIsdq' 03 02 003c 0000", BAD_FIELD],
     ["CONNECT that is too short", "10 0b 0004 'MQTT' 04 02 003c 00", BAD_LENGTH],
+    ["CONNECT of another level that is too short", "10 09 0004 'MQTT' 05 02 00", BAD_LENGTH],
     ["CONNECT of 3.1 that is too short", "10 0c 0006 'MQIsdp' 03 02 003c", BAD_LENGTH],
     ["a client identifier beyond its packet", "10 0d 0004 'MQTT' 04 02 003c 0002 'a'", BAD_LENGTH],
     ["a field that is missing", "10 0d 0004 'MQTT' 04 82 003c 0001 'a'", BAD_LENGTH],
@@ -422,6 +428,21 @@ describe("A scratch capacity that is too small", () => {
     expectPackets(join(suback, PUBACK_7), [
       { type: "SUBACK", packetId: 3, returnCodes: Array<number>(28).fill(0), isPartial: true }, ACK_7,
     ], { scratchCapacity });
+  });
+
+  it("hides what is wrong behind it, however the stream is cut, but not what is wrong before", () => {
+    const options = { scratchCapacity: 16 };
+    const filter = field("11 letters.");
+    expectPackets(join(framed(0x82, wire("0001"), filter, wire("00 0009 02")), PUBACK_7), [
+      { type: "SUBSCRIBE", packetId: 1, subscriptions: [{ topicFilter: "11 letters.", qos: 0 }], isPartial: true },
+      ACK_7,
+    ], options);
+    expectPackets(framed(0x82, wire("0001 0fff"), filter, wire("00")), [
+      { type: "MALFORMED", error: BAD_LENGTH, isPartial: false },
+    ], options);
+    expectPackets(framed(0x10, field("MQTT"), wire("04 82 003c 0fff"), field("sensor"), field("user")), [
+      { type: "MALFORMED", error: BAD_LENGTH, isPartial: false },
+    ], options);
   });
 
   it("leaves out the last fields of CONNECT", () => {
