@@ -398,11 +398,13 @@ describe("maxRounds", () => {
     expect(device.extended.state).toBe("stopped");
   });
 
-  test("counts anew behind a CONNACK that accepts, however short the session", () => {
-    const device = new ReconnectDevice({ maxRounds: 2 }).begin();
+  test("counts anew behind a CONNACK that accepts, however short the session, whose loss counts as one", () => {
+    const device = new ReconnectDevice({ maxRounds: 3 }).begin();
     for (let i = 0; i < 4; i++) {
-      device.fail();
-      device.pass(60000);
+      for (let failures = 0; failures < (i === 0 ? 2 : 1); failures++) {
+        device.fail();
+        device.pass(60000);
+      }
       device.accept();
       device.lose();
       device.pass(60000);
@@ -412,6 +414,20 @@ describe("maxRounds", () => {
     device.pass(60000);
     device.fail();
     expect(device.extended.state).toBe("stopped");
+  });
+
+  test("1: one round, and none behind a loss", () => {
+    const device = new ReconnectDevice({ hosts: HOSTS, maxRounds: 1 });
+    device.extended.connect();
+    device.fail();
+    device.accept();
+    device.take();
+    expect(device.lose()).toEqual(["stopped b:1884 0 -10", "offline -10"]);
+    device.pass(1000000);
+    expect(device.attempts).toBe(2);
+    device.extended.connect();
+    device.accept();
+    expect(device.extended.state).toBe("connected");
   });
 
   test("counts refusals, where these are tried again", () => {
