@@ -4,7 +4,7 @@
  */
 import { rmSync } from "node:fs";
 import { resolve } from "node:path";
-import { boardPackage, boardStore, boards, entries, external, minified, nodeTarget } from "./rollup.shared.js";
+import { boardAsync, boardPackage, boardStore, boards, entries, external, minified, nodeTarget } from "./rollup.shared.js";
 import { optional, root, stores, typescript } from "./rollup.shared.js";
 
 rmSync(resolve(root, "dist"), { recursive: true, force: true });
@@ -23,5 +23,6 @@ export default [
   file("board", minified(entries.client)),
   ...Object.keys(boards).map((board) => file(board, boardPackage(board))),
   ...Object.keys(stores).map((board) => file(`store-${board}`, boardStore(board))),
+  file("async-esp32", boardAsync("esp32")),
   ...optional.map((name) => file(`board/${name}`, minified(entries[name]))),
 ];

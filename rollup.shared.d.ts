@@ -2,9 +2,24 @@
 import type { InputOptions, OutputOptions, Plugin } from "rollup";
 
 export const root: string;
-export const optional: ["outcomes", "queue", "snapshot", "streams"];
+export const optional: [
+  "outcomes",
+  "queue",
+  "snapshot",
+  "streams",
+  "subscriptions",
+  "reconnect",
+  "acknowledge",
+  "retry",
+  "ping",
+  "password",
+  "times",
+  "protocols",
+  "url",
+  "trace",
+];
 export const entries: Record<
-  "index" | "core" | "client" | "store" | "hal/node" | "hal/mock" | (typeof optional)[number],
+  "index" | "core" | "client" | "store" | "async" | "websocket" | "tls" | "hal/node" | "hal/mock" | (typeof optional)[number],
   string
 >;
 export const boards: Record<string, string>;

@@ -21,7 +21,19 @@ export const entries = {
   queue: "src/optional/queue.ts",
   snapshot: "src/optional/snapshot.ts",
   streams: "src/optional/streams.ts",
+  subscriptions: "src/optional/subscriptions.ts",
+  reconnect: "src/optional/reconnect.ts",
+  acknowledge: "src/optional/acknowledge.ts",
+  retry: "src/optional/retry.ts",
+  ping: "src/optional/ping.ts",
+  password: "src/optional/password.ts",
   times: "src/optional/times.ts",
+  protocols: "src/optional/protocols.ts",
+  url: "src/optional/url.ts",
+  trace: "src/optional/trace.ts",
+  async: "src/async/index.ts",
+  websocket: "hal/node-websocket.ts",
+  tls: "hal/node-tls-options.ts",
   "hal/node": "hal/node.ts",
   "hal/mock": "hal/mock.ts",
 };
@@ -32,11 +44,20 @@ export const optional = [
   "queue",
   "snapshot",
   "streams",
+  "subscriptions",
+  "reconnect",
+  "acknowledge",
+  "retry",
+  "ping",
+  "password",
   "times",
+  "protocols",
+  "url",
+  "trace",
 ];
 
-/** Modules of platforms stay imports: Node's, and those of the Moddable SDK that hal/ uses. */
-export const external = /^(?:node:|embedded:|flash$|net$|time$|timer$|text\/)/;
+/** Modules of platforms stay imports: Node's and `ws`, and those of the Moddable SDK that hal/ uses. */
+export const external = /^(?:node:|ws$|embedded:|flash$|net$|time$|timer$|text\/)/;
 
 /** Boards of the Moddable SDK, and their HAL. */
 export const boards = { esp32: "hal/esp32.ts", esp8266: "hal/esp8266.ts" };
@@ -140,6 +161,11 @@ export function minified(input, aliases = {}, target = boardTarget) {
 /** "mcu-mqtt" for a board of the Moddable SDK, as one file. */
 export function boardPackage(board) {
   return minified("moddable/mcu-mqtt.ts", { "mcu-mqtt/src/index": entries.index, "mcu-mqtt/hal": boards[board] });
+}
+
+/** "mcu-mqtt/async" for a board of the Moddable SDK, as one file: the client and its modules are in it. */
+export function boardAsync(board) {
+  return minified(entries.async, { "mcu-mqtt/hal": boards[board] }, nodeTarget);
 }
 
 /** "mcu-mqtt/store" for a board of the Moddable SDK, as one file. */

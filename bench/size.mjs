@@ -12,7 +12,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { rollup } from "rollup";
-import { entries, minified, nodeTarget, root } from "../rollup.shared.js";
+import { entries, minified, nodeTarget, optional, root } from "../rollup.shared.js";
 import { exactPart, ramTable } from "./ram.mjs";
 
 const BUDGET = resolve(root, "bench/size.json");
@@ -28,10 +28,11 @@ const GZIP_TOLERANCE = 1.01;
 const ENTRIES = {
   "mcu-mqtt": ["client and Node's HAL", entries.index, nodeTarget],
   "mcu-mqtt/client": ["client without a HAL: what a board loads", entries.client],
-  "mcu-mqtt/outcomes": ["its own file, for boards", entries.outcomes],
-  "mcu-mqtt/queue": ["the same", entries.queue],
-  "mcu-mqtt/snapshot": ["the same", entries.snapshot],
-  "mcu-mqtt/streams": ["the same", entries.streams],
+  ...Object.fromEntries(optional.map((name, index) => (
+    [`mcu-mqtt/${name}`, [index === 0 ? "its own file, for boards" : "the same", entries[name]]]
+  ))),
+  "mcu-mqtt/async": ["promises: client and modules, without a HAL", "src/async/face.ts", nodeTarget],
+  "mcu-mqtt/websocket": ["Node's HAL and WebSocket, without ws", entries.websocket, nodeTarget],
   "codec and session": ["what of that is not the face", "bench/session.js"],
   "mcu-mqtt/core": ["codec in both directions, session", entries.core, nodeTarget],
   "mcu-mqtt/hal/node": ["Node's HAL", entries["hal/node"], nodeTarget],

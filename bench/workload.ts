@@ -6,16 +6,28 @@ import { createEcma419Hal } from "../hal/ecma419.js";
 import type { Hal, SocketHandler, Text } from "../hal/socket.js";
 import type { Client } from "../src/face.js";
 import type * as Face from "../src/face.js";
+import type * as AcknowledgeModule from "../src/optional/acknowledge.js";
 import type * as OutcomesModule from "../src/optional/outcomes.js";
+import type * as PingModule from "../src/optional/ping.js";
 import type * as QueueModule from "../src/optional/queue.js";
+import type * as ReconnectModule from "../src/optional/reconnect.js";
+import type * as RetryModule from "../src/optional/retry.js";
 import type * as SnapshotModule from "../src/optional/snapshot.js";
 import type * as StreamsModule from "../src/optional/streams.js";
+import type * as SubscriptionsModule from "../src/optional/subscriptions.js";
+import type * as TimesModule from "../src/optional/times.js";
 
 type Board = typeof Face &
+  typeof AcknowledgeModule &
   typeof OutcomesModule &
+  typeof PingModule &
   typeof QueueModule &
+  typeof ReconnectModule &
+  typeof RetryModule &
   typeof SnapshotModule &
-  typeof StreamsModule;
+  typeof StreamsModule &
+  typeof SubscriptionsModule &
+  typeof TimesModule;
 type Added = OutcomesModule.Outcomes & SnapshotModule.Snapshotting & StreamsModule.Streams;
 
 /** What the board's files export: see `boardScript` in budget.ts. */
@@ -204,6 +216,12 @@ function makeClient(hal: Hal, format: "string" | "buffer", modules: string): Cli
   if (modules.includes("queue")) board.withQueuePolicy(made, { dropPolicy: "drop-oldest" });
   if (modules.includes("snapshot")) board.withSnapshot(made);
   if (modules.includes("streams")) board.withStreams(made);
+  if (modules.includes("acknowledge")) board.withAcknowledge(made, { autoAck: false });
+  if (modules.includes("retry")) board.withRetry(made, { retryIntervalMs: 20000 });
+  if (modules.includes("ping")) board.withPing(made);
+  if (modules.includes("times")) board.withTimes(made, { connack: 1 });
+  if (modules.includes("subscriptions")) board.withSubscriptions(made, { maxSubscriptions: 8 });
+  if (modules.includes("reconnect")) board.withReconnect(made, { maxSubscriptions: 8 });
   return made as Client & Added;
 }
 

@@ -16,7 +16,7 @@ const PLATFORMS = ["esp", "esp32", "lin"];
 /** What an application imports. */
 const ENTRIES = ["mcu-mqtt", "mcu-mqtt/client", "mcu-mqtt/hal/ecma419"];
 /** Modules that add to a client, each with a manifest of its own. */
-const OPTIONAL = ["outcomes", "queue", "snapshot", "streams"];
+
 
 const TLS = "$(MODDABLE)/examples/io/tcp/tlssocket/manifest.json";
 const BASE = "$(MODDABLE)/examples/manifest_base.json";
@@ -280,14 +280,14 @@ describe.each(PLATFORMS)("the root manifest on %s", (platform) => {
 describe.each(OPTIONAL)("the manifest for %s", (optional) => {
   const root = new Firmware(["manifest.json"], "esp");
   const added = (platform: string): string[] => {
-    const firmware = new Firmware([`manifest_${optional}.json`], platform);
+    const firmware = new Firmware([`manifests/${optional}.json`], platform);
     const rest = new Firmware(["manifest.json"], platform).modules;
     return [...firmware.modules.keys()].filter((name) => !rest.has(name));
   };
   const names = added("esp");
 
   it.each(PLATFORMS)("adds the module to what the root manifest has on %s, and what only that imports", (platform) => {
-    const firmware = new Firmware([`manifest_${optional}.json`], platform);
+    const firmware = new Firmware([`manifests/${optional}.json`], platform);
     const rest = new Firmware(["manifest.json"], platform);
     expect(names).toContain(`mcu-mqtt/${optional}`);
     expect(added(platform)).toEqual(names);
@@ -302,7 +302,7 @@ describe.each(OPTIONAL)("the manifest for %s", (optional) => {
   });
 
   it.each(names)("adds %s, which stays within the language, and keeps nothing at module level that changes", (name) => {
-    const path = new Firmware([`manifest_${optional}.json`], "esp").modules.get(name)!;
+    const path = new Firmware([`manifests/${optional}.json`], "esp").modules.get(name)!;
     expect(root.modules.has(name)).toBe(false);
     expectLanguage(path);
     expectConstant(path);
@@ -316,7 +316,7 @@ describe("the manifests for modules that add to a client", () => {
   });
 
   it("may be included together: nothing is listed twice", () => {
-    const manifests = ["manifest.json", ...OPTIONAL.map((name) => `manifest_${name}.json`)];
+    const manifests = ["manifest.json", ...OPTIONAL.map((name) => `manifests/${name}.json`)];
     const firmware = new Firmware(manifests, "esp32");
     const names = [...firmware.modules.keys()];
     const reached = firmware.reached([...ENTRIES, ...OPTIONAL.map((name) => `mcu-mqtt/${name}`)]);
@@ -344,12 +344,12 @@ describe("the root manifest", () => {
 
 describe("the manifest for TLS on an ESP8266", () => {
   it("adds its HAL and the SDK's TLS, and is refused elsewhere", () => {
-    const firmware = new Firmware(["manifest_esp8266_tls.json"], "esp");
+    const firmware = new Firmware(["manifests/esp8266-tls.json"], "esp");
     const names = [...firmware.modules.keys()];
     expect([...firmware.reached([...ENTRIES, "mcu-mqtt/hal/esp8266-tls"])].sort()).toEqual([...names].sort());
     expect([...firmware.preload].sort()).toEqual([...names].sort());
     expect(firmware.included).toContain(TLS);
-    const { platforms } = JSON.parse(readFileSync(join(ROOT, "manifest_esp8266_tls.json"), "utf8")) as Part;
+    const { platforms } = JSON.parse(readFileSync(join(ROOT, "manifests/esp8266-tls.json"), "utf8")) as Part;
     expect(platforms).toEqual({ "esp": {}, "...": { error: expect.any(String) } });
   });
 });
@@ -361,14 +361,14 @@ describe("the manifest for stores", () => {
   });
 
   it("is refused where the SDK has no storage that keeps the old value", () => {
-    const manifest = JSON.parse(readFileSync(join(ROOT, "manifest_store.json"), "utf8")) as Part;
+    const manifest = JSON.parse(readFileSync(join(ROOT, "manifests/store.json"), "utf8")) as Part;
     expect(Object.keys(manifest)).toEqual(["platforms"]);
     expect(Object.keys(manifest.platforms!)).toEqual(["esp", "esp32", "..."]);
     expect(manifest.platforms!["..."]).toEqual({ error: expect.any(String) });
   });
 
   describe.each([["esp", FLASH], ["esp32", STORAGE]])("on %s", (platform, sdk) => {
-    const firmware = new Firmware(["manifest_store.json"], platform);
+    const firmware = new Firmware(["manifests/store.json"], platform);
     const names = [...firmware.modules.keys()];
 
     it("lists what mcu-mqtt/store imports, and the SDK's module for it", () => {

@@ -1,0 +1,2 @@
+/** "mcu-mqtt/acknowledge" in firmware. */
+export * from "mcu-mqtt/src/optional/acknowledge";

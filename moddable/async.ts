@@ -1,0 +1,2 @@
+/** "mcu-mqtt/async" in firmware. */
+export * from "mcu-mqtt/src/async/index";

@@ -1,0 +1,2 @@
+/** "mcu-mqtt/password" in firmware. */
+export * from "mcu-mqtt/src/optional/password";

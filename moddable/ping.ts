@@ -1,0 +1,2 @@
+/** "mcu-mqtt/ping" in firmware. */
+export * from "mcu-mqtt/src/optional/ping";

@@ -1,0 +1,2 @@
+/** "mcu-mqtt/protocols" in firmware. */
+export * from "mcu-mqtt/src/optional/protocols";

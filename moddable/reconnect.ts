@@ -1,0 +1,2 @@
+/** "mcu-mqtt/reconnect" in firmware. */
+export * from "mcu-mqtt/src/optional/reconnect";

@@ -1,0 +1,2 @@
+/** "mcu-mqtt/retry" in firmware. */
+export * from "mcu-mqtt/src/optional/retry";

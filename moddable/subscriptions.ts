@@ -1,0 +1,2 @@
+/** "mcu-mqtt/subscriptions" in firmware. */
+export * from "mcu-mqtt/src/optional/subscriptions";

@@ -1,0 +1,2 @@
+/** "mcu-mqtt/trace" in firmware. */
+export * from "mcu-mqtt/src/optional/trace";

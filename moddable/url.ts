@@ -1,0 +1,2 @@
+/** "mcu-mqtt/url" in firmware. */
+export * from "mcu-mqtt/src/optional/url";
