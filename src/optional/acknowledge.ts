@@ -84,10 +84,10 @@ const ACK_LENGTH = 4;
 class Acknowledger {
   onPubrel: PubrelCallback | undefined = undefined;
   private readonly _client: Client;
-  private readonly _session: Session;
+  readonly session: Session;
   private readonly _givesPubrec: boolean;
   /** As many as there may be on this connection, and as many QoS 2 messages of earlier ones. */
-  private readonly _entries: Int32Array;
+  readonly table: Int32Array;
   private _count = 0;
   /** Some could not leave for lack of room. */
   private _isHeldUp = false;
@@ -99,9 +99,9 @@ class Acknowledger {
   constructor(client: Client, givesPubrec: boolean) {
     const session = client.connection.session;
     this._client = client;
-    this._session = session;
+    this.session = session;
     this._givesPubrec = givesPubrec;
-    this._entries = new Int32Array(session.control.length - CONTROL_CAPACITY);
+    this.table = new Int32Array(session.control.length - CONTROL_CAPACITY);
     this._queue = session._acknowledge.bind(session);
     const accept = session._accept.bind(session);
     const pending = session.pending.bind(session);
@@ -160,14 +160,14 @@ class Acknowledger {
     if (packetId === undefined || packetId === null) throw wrong("packetId", "a packet id", packetId);
     const id = asInteger("packetId", packetId, 0, 1, MAX_PACKET_ID);
     const index = this._find(type, id);
-    if (index < 0 || (this._entries[index] & GIVEN) !== 0) return false;
-    if ((this._entries[index] & ASKED) === 0) {
+    if (index < 0 || (this.table[index] & GIVEN) !== 0) return false;
+    if ((this.table[index] & ASKED) === 0) {
       // The broker's to ask again; the session says whether it knows the message.
       this._remove(index);
-      return this._session._receivedIndex(id) > 0;
+      return this.session._receivedIndex(id) > 0;
     }
-    this._entries[index] |= GIVEN;
-    this._release(this._session._isReceiving);
+    this.table[index] |= GIVEN;
+    this._release(this.session._isReceiving);
     this._client.connection.afterCall();
     return true;
   }
@@ -175,7 +175,7 @@ class Acknowledger {
   repeatPubrel(packetId: unknown): boolean {
     if (packetId === undefined || packetId === null) throw wrong("packetId", "a packet id", packetId);
     const id = asInteger("packetId", packetId, 0, 1, MAX_PACKET_ID);
-    const session = this._session;
+    const session = this.session;
     const before = session._controlEnd;
     if (session.outbox.awaits(PUBCOMP, id) < 0 || !this._hasRoom(session._isReceiving)) return false;
     this._queue(PUBREL, id);
@@ -190,7 +190,7 @@ class Acknowledger {
       const index = this._find(PUBACK, packetId);
       if (index < 0) return this._add(PUBACK, packetId, ASKED);
       // Once more before it was acknowledged: the same.
-      this._entries[index] &= ~WHOLE;
+      this.table[index] &= ~WHOLE;
     } else if ((flags & QOS_2) !== 0 && this._givesPubrec) {
       const index = this._find(PUBREC, packetId);
       // Of a message that the session has forgotten.
@@ -210,17 +210,17 @@ class Acknowledger {
       // The broker has had PUBREC, whoever gave it.
       if (recIndex >= 0) this._remove(recIndex);
       if (index >= 0) return;
-      if (!this._add(PUBCOMP, packetId, ASKED | WHOLE)) return this._session._refuse(END_RECEIVE_MAXIMUM);
+      if (!this._add(PUBCOMP, packetId, ASKED | WHOLE)) return this.session._refuse(END_RECEIVE_MAXIMUM);
       this._tellPubrel(packetId);
     } else if (!this._isOn) {
       // The callback has ended the connection.
       return;
-    } else if (index >= 0 && (this._entries[index] & ASKED) !== 0) {
-      this._entries[index] |= WHOLE;
+    } else if (index >= 0 && (this.table[index] & ASKED) !== 0) {
+      this.table[index] |= WHOLE;
     } else if (type === PUBREC) {
       // The broker asks again. What has no entry was given.
       if (index >= 0) this._remove(index);
-      if (!this._add(PUBREC, packetId, index >= 0 ? ASKED | WHOLE : READY)) this._session._refuse(END_RECEIVE_MAXIMUM);
+      if (!this._add(PUBREC, packetId, index >= 0 ? ASKED | WHOLE : READY)) this.session._refuse(END_RECEIVE_MAXIMUM);
     }
     this._release(false);
   }
@@ -245,7 +245,7 @@ class Acknowledger {
     let isPubackOwed = false;
     let isPubrecOwed = false;
     for (let i = 0; i < this._count; i++) {
-      const entry = this._entries[i];
+      const entry = this.table[i];
       const type = entry & TYPE;
       if ((entry & READY) !== READY) {
         if ((entry & ASKED) !== 0) {
@@ -266,7 +266,7 @@ class Acknowledger {
   }
 
   private _hasRoom(mayFollow: boolean): boolean {
-    return this._session._controlEnd <= CONTROL_CAPACITY - RESERVE - (mayFollow ? ACK_LENGTH : 0);
+    return this.session._controlEnd <= CONTROL_CAPACITY - RESERVE - (mayFollow ? ACK_LENGTH : 0);
   }
 
   /** The connection is gone. No more entries stay than the session has ids: half of those that there is place for. */
@@ -274,35 +274,35 @@ class Acknowledger {
     this._isOn = false;
     let kept = 0;
     for (let i = 0; i < this._count; i++) {
-      const entry = this._entries[i];
+      const entry = this.table[i];
       const isOwed = (entry & TYPE) === PUBREC && (entry & GIVEN) === 0;
-      if (isOwed && this._session._receivedIndex(entry >> SHIFT) > 0) this._entries[kept++] = entry & ~(ASKED | WHOLE);
+      if (isOwed && this.session._receivedIndex(entry >> SHIFT) > 0) this.table[kept++] = entry & ~(ASKED | WHOLE);
     }
     this._count = kept;
   }
 
   private _find(type: number, packetId: number): number {
     for (let i = 0; i < this._count; i++) {
-      if ((this._entries[i] >> SHIFT) === packetId && (this._entries[i] & TYPE) === type) return i;
+      if ((this.table[i] >> SHIFT) === packetId && (this.table[i] & TYPE) === type) return i;
     }
     return -1;
   }
 
   /** Adds an entry. False: there are as many on this connection as there may be. */
   private _add(type: number, packetId: number, state: number): boolean {
-    if (2 * this._countAsked() >= this._entries.length) return false;
-    this._entries[this._count++] = (packetId << SHIFT) | state | type;
+    if (2 * this._countAsked() >= this.table.length) return false;
+    this.table[this._count++] = (packetId << SHIFT) | state | type;
     return true;
   }
 
   private _countAsked(): number {
     let count = 0;
-    for (let i = 0; i < this._count; i++) if ((this._entries[i] & ASKED) !== 0) count++;
+    for (let i = 0; i < this._count; i++) if ((this.table[i] & ASKED) !== 0) count++;
     return count;
   }
 
   private _remove(index: number): void {
-    this._entries.copyWithin(index, index + 1, this._count);
+    this.table.copyWithin(index, index + 1, this._count);
     this._count--;
   }
 }

@@ -78,7 +78,8 @@ export function withPassword<C extends Client>(client: C, callback: PasswordCall
   if (typeof (callback as unknown) !== "function") throw wrong("callback", "a function", callback);
   const connection = client.connection;
   const session = connection.session;
-  if ((session._connect[flagsAt(session._connect)] & HAS_USERNAME) === 0) {
+  const first = session._connect;
+  if ((first[flagsAt(first)] & HAS_USERNAME) === 0) {
     throw new TypeError("password must not be given without a username");
   }
   const open = connection._open.bind(connection);

@@ -11,7 +11,7 @@
  *
  * Costs, in memory: a timer, one function, and four with `forcePing`.
  */
-import type { Timer } from "../../hal/socket.js";
+import type { Hal, Timer } from "../../hal/socket.js";
 import { asCallback, asFlag, asInteger, isNil, show, wrong } from "../arguments.js";
 import type { Client, Flag } from "../client.js";
 import type { Session } from "../session.js";
@@ -47,7 +47,8 @@ export interface Pinging {
 
 class PingLink extends Link {
   private readonly _client: Client;
-  private readonly _session: Session;
+  private readonly _hal: Hal;
+  readonly session: Session;
   private readonly _timer: Timer;
   private _callback: PingCallback | undefined = undefined;
   /** When the session last had a PINGREQ to send, or began to connect. */
@@ -57,8 +58,9 @@ class PingLink extends Link {
     super(client);
     const session = this.connection.session;
     this._client = client;
-    this._session = session;
-    this._timer = client.hal.createTimer(() => {
+    this._hal = client.hal;
+    this.session = session;
+    this._timer = this._hal.createTimer(() => {
       this._tell(false);
     });
     const onPingresp = session.onPingresp.bind(session);
@@ -77,8 +79,7 @@ class PingLink extends Link {
 
   /** Has PINGREQ leave each keep alive time. */
   force(): void {
-    const session = this._session;
-    const hal = this._client.hal;
+    const session = this.session;
     const periodMs = session.keepAliveMs - (session.keepAliveMs >> MARGIN);
     const connect = session.connect.bind(session);
     const push = session._push.bind(session);
@@ -93,7 +94,7 @@ class PingLink extends Link {
       },
       _push: {
         value: (type: number, packetId: number): void => {
-          if (type === PINGREQ) this._pingedMs = hal.now();
+          if (type === PINGREQ) this._pingedMs = this._hal.now();
           push(type, packetId);
         },
         configurable: true,
@@ -110,14 +111,14 @@ class PingLink extends Link {
   }
 
   ping(callback: PingCallback, timeoutMs: number): boolean {
-    const session = this._session;
+    const session = this.session;
     if (!session.isUp() || this._callback !== undefined) return false;
     this._callback = callback;
     this._timer.schedule(timeoutMs);
     if (!session._isPinging) {
       // The deadline that there is comes no later than this one.
       session._isPinging = true;
-      session._pingDeadlineMs = this._client.hal.now() + session.keepAliveMs;
+      session._pingDeadlineMs = this._hal.now() + session.keepAliveMs;
       session._push(PINGREQ, 0);
       session._pingEnd = session._controlEnd;
       this.connection.afterCall();
@@ -138,7 +139,7 @@ class PingLink extends Link {
     try {
       callback(this._client, isThere);
     } catch (error) {
-      this._client.hal.uncaught(error);
+      this._hal.uncaught(error);
     }
   }
 }

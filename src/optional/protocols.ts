@@ -67,12 +67,12 @@ class OldEncoder extends Encoder {
 }
 
 class OldDecoder extends Decoder {
-  private readonly _session: Session;
+  readonly session: Session;
 
   constructor(handler: DecoderHandler, scratch: Uint8Array) {
     super(handler, scratch);
-    this._session = handler as Session;
-    const listener = this._session._handler as SessionHandler | undefined;
+    this.session = handler as Session;
+    const listener = this.session._handler as SessionHandler | undefined;
     // A tool that only reads has none.
     if (listener === undefined) return;
     const onConnect = listener.onConnect.bind(listener);
@@ -90,8 +90,8 @@ class OldDecoder extends Decoder {
   protected override _packet(first: number, bytes: Uint8Array, start: number, end: number): number {
     if (first >> 4 !== CONNACK) return super._packet(first, bytes, start, end);
     // The session that has something to lose takes it for kept. It is the same to a session that begins anew.
-    const keeps = (this._session._handler as SessionHandler | undefined) !== undefined;
-    this._session.onConnack(keeps, bytes[start + 1]);
+    const keeps = (this.session._handler as SessionHandler | undefined) !== undefined;
+    this.session.onConnack(keeps, bytes[start + 1]);
     return 0;
   }
 }

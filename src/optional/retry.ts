@@ -33,13 +33,13 @@ export interface RetryOptions {
 
 class Retry {
   private readonly _hal: Hal;
-  private readonly _connection: Connection;
-  private readonly _session: Session;
+  readonly connection: Connection;
+  readonly session: Session;
   private readonly _timer: Timer;
   private readonly _intervalMs: number;
   /** For each place of the outbox's table when its packet was sent again; means nothing if it was sent first since. */
   private readonly _againMs: Int32Array;
-  private _isArmed = false;
+  private _isScheduled = false;
   /** Some may be due: whenever something can leave, they are looked for. */
   private _isDue = false;
   /** Where the entry is whose packet `pending` counted last, to be sent again; below 0: it was something else. */
@@ -48,20 +48,20 @@ class Retry {
   constructor(client: Client, intervalMs: number) {
     const session = client.connection.session;
     this._hal = client.hal;
-    this._connection = client.connection;
-    this._session = session;
+    this.connection = client.connection;
+    this.session = session;
     this._intervalMs = intervalMs;
     this._againMs = new Int32Array(session.outbox.table.length / ENTRY);
     this._timer = this._hal.createTimer(() => {
-      this._isArmed = false;
+      this._isScheduled = false;
       this._isDue = true;
-      this._connection.afterCall();
+      this.connection.afterCall();
     });
   }
 
   /** Takes its part in what the session sends. */
   join(): void {
-    const session = this._session;
+    const session = this.session;
     const outbox = session.outbox;
     const pending = session.pending.bind(session);
     const sent = session.sent.bind(session);
@@ -85,7 +85,7 @@ class Retry {
           if (repeated >= 0) this._againMs[repeated / ENTRY] = nowMs;
           // Of what the outbox has still to send, nothing was.
           sent(repeated >= 0 ? 0 : count, nowMs);
-          if (!this._isArmed && outbox.inflight > 0) this._arm(this._intervalMs);
+          if (!this._isScheduled && outbox.inflight > 0) this._schedule(this._intervalMs);
         },
         configurable: true,
       },
@@ -94,7 +94,7 @@ class Retry {
 
   /** Where the first entry is that is due and whose packet fits, made ready to be sent again; or -1. */
   private _next(room: number): number {
-    const outbox = this._session.outbox;
+    const outbox = this.session.outbox;
     const table = outbox.table;
     const nowMs = this._hal.now();
     let leastMs = this._intervalMs;
@@ -110,23 +110,23 @@ class Retry {
       }
       isDue = true;
       if (table[entry + LENGTH] > room) continue;
-      if ((state & ACK) !== PUBCOMP) this._session.encoder.markDup(outbox.arena, table[entry + OFFSET]);
+      if ((state & ACK) !== PUBCOMP) this.session.encoder.markDup(outbox.arena, table[entry + OFFSET]);
       return entry;
     }
     this._isDue = isDue;
-    if (outbox.inflight > 0) this._arm(leastMs);
+    if (outbox.inflight > 0) this._schedule(leastMs);
     return -1;
   }
 
   /** How long ago an entry's packet was sent last. */
   private _waitedMs(entry: number, nowMs: number): number {
-    const firstMs = (nowMs - this._session.outbox.table[entry + SENT_AT_MS]) | 0;
+    const firstMs = (nowMs - this.session.outbox.table[entry + SENT_AT_MS]) | 0;
     const againMs = (nowMs - this._againMs[entry / ENTRY]) | 0;
     return againMs >= 0 && againMs < firstMs ? againMs : firstMs;
   }
 
-  private _arm(delayMs: number): void {
-    this._isArmed = true;
+  private _schedule(delayMs: number): void {
+    this._isScheduled = true;
     this._timer.schedule(delayMs);
   }
 }
