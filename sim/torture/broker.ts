@@ -121,6 +121,12 @@ export class Broker {
     if (session !== undefined) session.isMistaken = true;
   }
 
+  /** What a device has subscribed to; undefined: it takes another session for its own, or there is none. */
+  subscriptionsOf(customer: Customer): ReadonlyMap<string, number> | undefined {
+    const session = this._sessions[customer.index];
+    return session?.isMistaken === false ? session.subscriptions : undefined;
+  }
+
   /** Messages that it sends without waiting for an acknowledgement. */
   get window(): number {
     return this._manners.window;
