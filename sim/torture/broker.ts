@@ -121,10 +121,10 @@ export class Broker {
     if (session !== undefined) session.isMistaken = true;
   }
 
-  /** What a device has subscribed to; undefined: it takes another session for its own, or there is none. */
-  subscriptionsOf(customer: Customer): ReadonlyMap<string, number> | undefined {
-    const session = this._sessions[customer.index];
-    return session?.isMistaken === false ? session.subscriptions : undefined;
+  /** What is subscribed to on a connection; undefined: it is over, or takes another session for its own. */
+  subscriptionsOn(link: Link): ReadonlyMap<string, number> | undefined {
+    const session = this._sessions[link.device];
+    return session?.peer?.link === link && !session.isMistaken ? session.subscriptions : undefined;
   }
 
   /** Messages that it sends without waiting for an acknowledgement. */

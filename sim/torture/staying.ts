@@ -73,6 +73,8 @@ class Staying implements Helper {
   private readonly _asked = new Set<string>();
   /** Filters that were subscribed or unsubscribed in this session, and those of which the broker's word may be lost. */
   private readonly _touched = new Set<string>();
+  /** Filters that may have been taken out of the list in the moment in which the connection was lost. */
+  private readonly _open = new Set<string>();
   private readonly _unsure = new Set<string>();
 
   constructor(device: Device, client: Client) {
@@ -201,6 +203,7 @@ class Staying implements Helper {
     if (kind === "publish") return;
     for (const filter of filters) {
       if (kind === "subscribe") this._asked.add(filter);
+      if (kind === "unsubscribe" || filter in this._granted) this._open.add(filter);
       this._touched.add(filter);
       this._must.delete(filter);
     }
@@ -225,7 +228,8 @@ class Staying implements Helper {
 
   conclude(): void {
     const device = this._device;
-    const subscriptions = device.broker.subscriptionsOf(device);
+    const { link } = device.hal;
+    const subscriptions = link && device.broker.subscriptionsOn(link);
     if (subscriptions === undefined) return;
     const granted = this._client.subscriptions();
     for (const filter in granted) {
@@ -246,7 +250,7 @@ class Staying implements Helper {
       this._may.clear();
       if (!isPresent) this._asked.clear();
     } else if (!isPresent) {
-      for (const filter in this._granted) this._must.add(filter);
+      for (const filter in this._granted) if (!this._open.has(filter)) this._must.add(filter);
       for (const filter of this._asked) this._may.add(filter);
     } else {
       this._device.world.count("reconnect: the session is there");
@@ -256,6 +260,7 @@ class Staying implements Helper {
       this._unsure.clear();
       this._granted = {};
     }
+    this._open.clear();
     this._isFirst = false;
   }
 
@@ -280,11 +285,11 @@ class Staying implements Helper {
     const { stableMs } = this._settings;
     for (const filter of this._touched) this._unsure.add(filter);
     this._touched.clear();
+    const lastedMs = this._device.world.nowMs - this._connectedMs;
+    const roundIfReset = this._isWanted && !this._isStartDue ? 1 : 0;
+    if (lastedMs >= stableMs && (lastedMs > stableMs + LATE_MS || this._told?.round === roundIfReset)) this._round = 0;
     if (!this._isWanted) return this._expect("idle");
     if (this._isStartDue) return this._expect("connecting");
-    const lastedMs = this._device.world.nowMs - this._connectedMs;
-    const isReset = lastedMs >= stableMs && (lastedMs > stableMs + LATE_MS || this._told?.round === 1);
-    if (isReset) this._round = 0;
     this._pause(-1);
   }
 
