@@ -539,12 +539,6 @@ export const MUTATIONS: readonly Mutation[] = [
     replace: "this._table.keeps);",
   },
   {
-    name: "what could not be asked for again for want of room never is",
-    file: "optional/reconnect.ts",
-    find: "      if (result < 0) most = Object.keys(filters).length >> 1;\n    }\n    this._isShort = true;",
-    replace: "      if (result < 0) most = Object.keys(filters).length >> 1;\n    }\n    this._isShort = false;",
-  },
-  {
     name: "pauses begin anew with each session, however short",
     file: "optional/reconnect.ts",
     find: "    this._failures = 0;\n    this._isStable = false;",
