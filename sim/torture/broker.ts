@@ -121,6 +121,12 @@ export class Broker {
     if (session !== undefined) session.isMistaken = true;
   }
 
+  /** What is subscribed to on a connection; undefined: it is over, or takes another session for its own. */
+  subscriptionsOn(link: Link): ReadonlyMap<string, number> | undefined {
+    const session = this._sessions[link.device];
+    return session?.peer?.link === link && !session.isMistaken ? session.subscriptions : undefined;
+  }
+
   /** Messages that it sends without waiting for an acknowledgement. */
   get window(): number {
     return this._manners.window;

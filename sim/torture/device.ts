@@ -61,7 +61,7 @@ export class Device implements Customer {
   private _helpers: Helper[] = [];
   private _will = 0;
   /** The application is inside a call of the client. */
-  private _isCalling = false;
+  isCalling = false;
   private _thrown: Thrown | undefined;
   /** The application wants no connection. */
   private _isResting = false;
@@ -132,9 +132,9 @@ export class Device implements Customer {
     const wasConnected = this.client.connected;
     let answer: boolean;
     try {
-      answer = this.call("connect", () => this.client.connect("broker", 1883, 0, this.plan.autoReconnect));
+      answer = this.call("connect", () => this._connect());
     } catch (error) {
-      this._isCalling = false;
+      this.isCalling = false;
       if (error instanceof Violation || wasConnected) return;
       throw error;
     }
@@ -146,14 +146,19 @@ export class Device implements Customer {
   close(): void {
     if (this._isOff) return;
     this._isResting = true;
-    this.monitor.closed(this.call("close", () => this.client.close()));
+    const wasUp = this.client.connected;
+    const answer = this.call("close", () => this.client.close());
+    for (const helper of this._helpers) helper.given?.(answer);
+    this.monitor.closed(answer, wasUp);
   }
 
   abort(): void {
     if (this._isOff) return;
     this._isResting = true;
     const wasUp = this.client.connected;
-    this.monitor.aborted(this.call("abort", () => this.client.abort()), wasUp);
+    const answer = this.call("abort", () => this.client.abort());
+    for (const helper of this._helpers) helper.given?.(answer);
+    this.monitor.aborted(answer, wasUp);
   }
 
   publish(): void {
@@ -200,7 +205,7 @@ export class Device implements Customer {
     }
     monitor.published(message, plan.listens);
     for (const helper of this._helpers) {
-      helper.accepted?.({ kind: "publish", message, index: 0, link: monitor.session });
+      helper.accepted?.({ kind: "publish", message, index: 0, link: monitor.session, filters: [] });
     }
     return message;
   }
@@ -288,6 +293,17 @@ export class Device implements Customer {
     }
   }
 
+  /** The schedule is over. */
+  conclude(): void {
+    this.monitor.conclude();
+    for (const helper of this._helpers) helper.conclude?.();
+  }
+
+  private _connect(): boolean {
+    const helper = this._helpers.find((candidate) => candidate.connect !== undefined);
+    return helper?.connect?.() ?? this.client.connect("broker", 1883, 0, this.plan.autoReconnect);
+  }
+
   private _boot(): void {
     const { plan, world } = this;
     const hal = new DeviceHal(world, this.index, this._climate, (link) => this.broker.listen(link), plan.clockMs);
@@ -298,10 +314,12 @@ export class Device implements Customer {
       connectTimeoutMs: options.connectTimeoutMs,
       drainTimeoutMs: options.drainTimeoutMs,
       autoReconnect: plan.autoReconnect,
+      retryMs: () => this._helpers.find((helper) => helper.retryMs !== undefined)?.retryMs?.() ?? -1,
     });
+    this._helpers = [];
     this._will = 0;
     this._thrown = undefined;
-    this._isCalling = false;
+    this.isCalling = false;
     const mqtt = createMqtt(hal, MQTT_3_1_1);
     this.client = mqtt.Client(this.clientId, plan.keepAliveSeconds, null, null, plan.isClean ? 1 : 0, options);
     this.probe = new Probe(this.client, options.maxOperations);
@@ -321,6 +339,9 @@ export class Device implements Customer {
         monitor.silent(link);
       };
     };
+    hal.onOpen = (host) => {
+      for (const helper of this._helpers) helper.open?.(host);
+    };
     hal.onUncaught = (error) => {
       if (error instanceof Violation) return;
       if (error === this._thrown) this._thrown = undefined;
@@ -336,6 +357,7 @@ export class Device implements Customer {
     };
     client.on("connect", (_, isPresent) => {
       hear(() => `connect, session present ${isPresent}`, () => {
+        for (const helper of this._helpers) helper.connected?.();
         monitor.connected(hal.link, isPresent);
       });
       if (hal.isDead) return;
@@ -344,12 +366,14 @@ export class Device implements Customer {
     });
     client.on("connfail", (_, reason) => {
       hear(() => `connfail ${reason}`, () => {
+        for (const helper of this._helpers) helper.failed?.(reason);
         monitor.failed(reason);
       });
       this._afterEnd(hal);
     });
     client.on("offline", (_, reason) => {
       hear(() => `offline ${reason}`, () => {
+        for (const helper of this._helpers) helper.ended?.();
         monitor.offline(reason);
         if (reason === END_RECEIVE_MAXIMUM && this.broker.window <= this.receiveMaximum) {
           this.fail(`offline: reason ${reason}, the broker's window is ${this.broker.window}`);
@@ -402,7 +426,7 @@ export class Device implements Customer {
   hear(hal: DeviceHal, told: () => string, note: () => void): void {
     if (hal.isDead) return;
     if (this.world.trace !== undefined) this._note(`      ${told()}`);
-    if (this._isCalling) this.fail(`a callback inside a call: ${told()}`);
+    if (this.isCalling) this.fail(`a callback inside a call: ${told()}`);
     note();
     this._check();
   }
@@ -496,16 +520,16 @@ export class Device implements Customer {
     if (!wasConnected) this.fail(`${kind}: accepted without a session`);
     const index = this.monitor.filtered(kind, this.plan.listens);
     for (const helper of this._helpers) {
-      helper.accepted?.({ kind, message: undefined, index, link: this.monitor.session });
+      helper.accepted?.({ kind, message: undefined, index, link: this.monitor.session, filters: Object.keys(table) });
     }
   }
 
   call<T>(what: string, call: () => T): T {
-    const wasCalling = this._isCalling;
+    const wasCalling = this.isCalling;
     const { trace } = this.world;
-    this._isCalling = true;
+    this.isCalling = true;
     const answer = call();
-    this._isCalling = wasCalling;
+    this.isCalling = wasCalling;
     if (trace !== undefined) this._note(`${what} = ${String(answer)}`);
     this._check();
     return answer;
@@ -514,6 +538,7 @@ export class Device implements Customer {
   private _check(): void {
     const wrong = this.probe.check();
     if (wrong !== "") this.fail(wrong);
+    for (const helper of this._helpers) helper.check?.();
   }
 
   private _note(text: string): void {

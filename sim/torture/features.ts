@@ -12,6 +12,7 @@ import { QUEUE_OFFLINE, QUEUE_POLICY } from "./policy.js";
 import type { Random } from "./random.js";
 import { DATA, PAUSE } from "./reading.js";
 import { SNAPSHOTS } from "./snapshots.js";
+import { STAYING } from "./staying.js";
 import { STREAMS } from "./streams.js";
 
 /** Something that an application may do. */
@@ -31,10 +32,26 @@ export interface Helper {
   reading?(isPiece: boolean): void;
   /** `offline` was told. */
   offline?(): void;
+  /** The client opens a socket. */
+  open?(host: string): void;
+  /** Calls `connect`, where that is not what it is for others. */
+  connect?(): boolean;
+  /** `close` or `abort` has answered. */
+  given?(answer: boolean): void;
+  /** `connect`, `connfail` or `offline` is being told; nobody has heard of it. */
+  connected?(): void;
+  failed?(reason: number): void;
+  ended?(): void;
+  /** Within what time the client tries again by itself; below 0: it does not. */
+  retryMs?(): number;
+  /** Something has happened. */
+  check?(): void;
   /** Everything is to be finished. */
   heal?(): void;
   /** What it still waits for, or "". */
   unrest?(): string;
+  /** The schedule is over. */
+  conclude?(): void;
 }
 
 export interface Feature {
@@ -56,5 +73,5 @@ export interface Feature {
 
 /** In the order in which they are attached: what replaces a method comes before what uses it. */
 export const FEATURES: readonly Feature[] = [
-  QUEUE_OFFLINE, QUEUE_POLICY, SNAPSHOTS, DRAINING, OUTCOMES, DATA, PAUSE, STREAMS,
+  QUEUE_OFFLINE, QUEUE_POLICY, SNAPSHOTS, DRAINING, OUTCOMES, DATA, PAUSE, STREAMS, STAYING,
 ];

@@ -24,6 +24,8 @@ export class DeviceHal implements Hal {
   readonly defaults: Capacities = { rxCapacity: 512, txCapacity: 512, maxOperations: 16, receiveMaximum: 16 };
   /** Called with each connection that is opened. */
   onLink: ((link: Link) => void) | undefined;
+  /** Called when one is to be opened. */
+  onOpen: ((host: string) => void) | undefined;
   /** Called with what a callback threw. */
   onUncaught: ((error: unknown) => void) | undefined;
   /** Called behind each event that the platform had for the client. */
@@ -44,8 +46,9 @@ export class DeviceHal implements Hal {
     this._clockMs = clockMs;
   }
 
-  open(_host: string, _port: number, _secure: object | undefined, handler: SocketHandler): Socket | undefined {
+  open(host: string, _port: number, _secure: object | undefined, handler: SocketHandler): Socket | undefined {
     if (this.isDead) return NO_SOCKET;
+    this.onOpen?.(host);
     const weather = drawWeather(this._world.random, this._climate, this._world.isHealed);
     if (this._world.trace !== undefined) {
       this._world.note(this._device, `--- open: ${weather.connect}, ${weatherText(weather)}`);

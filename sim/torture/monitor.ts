@@ -33,6 +33,8 @@ export interface Accepted {
   readonly message: Message | undefined;
   readonly index: number;
   readonly link: Link | undefined;
+  /** Of a subscribe or an unsubscribe. */
+  readonly filters: readonly string[];
 }
 
 /** An attempt whose outcome is to come. */
@@ -47,6 +49,8 @@ export interface Limits {
   connectTimeoutMs: number;
   drainTimeoutMs: number;
   autoReconnect: boolean;
+  /** Within what time the client tries again by itself, behind what is being told; below 0: it does not. */
+  retryMs(): number;
 }
 
 /** What CONNECT, CONNACK and the last bytes may each take. */
@@ -138,8 +142,12 @@ export class Monitor {
     this._expectOutcome({ isRetry: false }, this._closeMs());
   }
 
-  /** `close` gave this answer. */
-  closed(answer: boolean): void {
+  /**
+   * `close` gave this answer.
+   *
+   * @param wasUp as of `aborted`
+   */
+  closed(answer: boolean, wasUp: boolean): void {
     const attempt = this._attempt;
     this._retries = false;
     if (!answer) {
@@ -147,9 +155,10 @@ export class Monitor {
       if (attempt?.isRetry === true) this._attempt = undefined;
       return;
     }
-    if (this.session === undefined) this._attempt = undefined;
-    else {
-      this.session.isPolite = true;
+    this._attempt = undefined;
+    if (this.session !== undefined) {
+      if (!wasUp && !this.session.isClosing) this._isReasonOpen = true;
+      this.session.isPolite = wasUp || this.session.isClosing;
       this._ending(this.session, this._closeMs());
     }
   }
@@ -187,6 +196,11 @@ export class Monitor {
     return index;
   }
 
+  /** The client has subscribed by itself. */
+  renewed(): void {
+    this._subscribes++;
+  }
+
   // What the client calls.
 
   connected(link: Link | undefined, sessionPresent: boolean): void {
@@ -196,7 +210,6 @@ export class Monitor {
     if (link.sessionPresent !== sessionPresent) this._fail(`connect: session present ${sessionPresent}`);
     this._attempt = undefined;
     this.session = link;
-    this._subscribes = 0;
     this._isReasonOpen = false;
     link.acceptedMs = this._world.nowMs;
     link.isAccepted = true;
@@ -206,7 +219,9 @@ export class Monitor {
     if (this.session !== undefined) this._fail(`connfail ${reason}: a session is up`);
     const attempt = this._attempt;
     if (attempt === undefined) return this._fail(`connfail ${reason}: there was no attempt`);
-    if (attempt.isRetry && this._retries) this._expectOutcome({ isRetry: true }, LONGEST_RETRY_MS);
+    const retryMs = this._limits.retryMs();
+    if (retryMs >= 0) this._expectOutcome({ isRetry: true }, retryMs);
+    else if (attempt.isRetry && this._retries) this._expectOutcome({ isRetry: true }, LONGEST_RETRY_MS);
     else this._attempt = undefined;
   }
 
@@ -216,6 +231,7 @@ export class Monitor {
     if (link.isClosing !== (reason === 0) && !this._isReasonOpen) this._fail(`offline: reason ${reason}`);
     this.session = undefined;
     this.isPaused = false;
+    this._subscribes = 0;
     for (const operation of this._pending) if (!operation.isKept) operation.isOptional = true;
     // What was finished, and had nothing before it that was not, was told by now.
     this._moveTo(this._places.map((place) => {
@@ -223,7 +239,9 @@ export class Monitor {
         !this._pending[place].mayStay) place++;
       return place;
     }));
-    if (this._retries && !link.isClosing && this._attempt === undefined) {
+    const retryMs = this._limits.retryMs();
+    if (retryMs >= 0) this._expectOutcome({ isRetry: true }, retryMs);
+    else if (this._retries && !link.isClosing && this._attempt === undefined) {
       this._expectOutcome({ isRetry: true }, LONGEST_RETRY_MS);
     }
   }

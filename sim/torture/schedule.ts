@@ -89,7 +89,7 @@ class Schedule {
     for (const device of this._devices) device.useAgain();
     this._publishFromOutside();
     if (!this._settle()) return;
-    for (const device of this._devices) device.monitor.conclude();
+    for (const device of this._devices) device.conclude();
     this._ledger.conclude((party: Party) => this._devices[party.index].soundSession);
   }
 
