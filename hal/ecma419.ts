@@ -97,9 +97,10 @@ export function createEcma419Hal(options: Ecma419Options): Hal {
 }
 
 /** The platform, as the client sees it. */
-class Ecma419Hal implements Hal {
+export class Ecma419Hal implements Hal {
   readonly defaults: Capacities;
-  private readonly _options: Ecma419Options;
+  /** For HALs made from this one. @internal */
+  readonly _options: Ecma419Options;
 
   constructor(options: Ecma419Options) {
     this.defaults = options.defaults;
@@ -143,7 +144,7 @@ class Ecma419Hal implements Hal {
 }
 
 /** The provider of `options` for connections with or without TLS. Throws a TypeError that names what it lacks. */
-function findProvider(options: Ecma419Options, isTls: boolean): Ecma419Provider {
+export function findProvider(options: Ecma419Options, isTls: boolean): Ecma419Provider {
   const provider = isTls ? options.tls : options.tcp;
   if (provider === undefined) {
     if (!isTls) throw new TypeError("socket.io is missing: the platform has no TCP without TLS");
@@ -158,7 +159,7 @@ function findProvider(options: Ecma419Options, isTls: boolean): Ecma419Provider 
 }
 
 /** True for an IPv4 address in dotted form, which needs no resolver. */
-function isAddress(host: string): boolean {
+export function isAddress(host: string): boolean {
   const parts = host.split(".");
   for (let i = 0; i < parts.length; i++) {
     const part = Number(parts[i]);
@@ -168,13 +169,13 @@ function isAddress(host: string): boolean {
 }
 
 /** One connection. It gets its address, its TCP and its end from the platform, each in a callback of its own. */
-class Ecma419Socket implements Socket, TlsWatcher {
+export class Ecma419Socket implements Socket, TlsWatcher {
   /** The platform's `read` is running. */
   isReading = false;
   /** Set by the guard of TLS. */
   isEncrypted = false;
   private readonly _options: Ecma419Options;
-  private readonly _provider: Ecma419Provider;
+  protected _provider: Ecma419Provider;
   private readonly _host: string;
   private readonly _port: number;
   private readonly _secure: object | undefined;
@@ -185,7 +186,7 @@ class Ecma419Socket implements Socket, TlsWatcher {
   /** Of the delay before, of the end that is to be told, or of the drain behind it: never two at a time. */
   private _timer: unknown = undefined;
   /** What a failure would be now. */
-  private _nextFailure: SocketFailure = "unreachable";
+  protected _nextFailure: SocketFailure = "unreachable";
   private _isClosed = false;
   /** Bytes that were announced and not read. */
   private _unread = 0;

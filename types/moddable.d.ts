@@ -36,3 +36,24 @@ declare module "crypt" {
 declare module "deep-sleep" {
   export default function deepSleep(ms: number): void;
 }
+
+declare module "embedded:network/websocket/client" {
+  export default class WebSocketClient {
+    constructor(options: {
+      host: string;
+      port: number;
+      path: string;
+      protocol: string;
+      headers: string[][];
+      dns: { io: new (options: never) => unknown };
+      socket: { io: new (options: never) => unknown };
+      onReadable: (count: number, options: { more: boolean; binary: boolean }) => void;
+      onWritable: (count: number) => void;
+      onClose: () => void;
+      onError: () => void;
+    });
+    read(bytes: Uint8Array): number | undefined;
+    write(bytes: Uint8Array): number;
+    close(): void;
+  }
+}

@@ -662,6 +662,11 @@ export class TlsServerEnd {
     return Buffer.concat(this.#plain);
   }
 
+  /** What came since the last call, which `received` does not have any more. */
+  take(): Buffer {
+    return Buffer.concat(this.#plain.splice(0));
+  }
+
   push(chunk: Uint8Array): void {
     this.#bytes = Buffer.concat([this.#bytes, chunk]);
     while (this.#bytes.length >= 5) {
