@@ -1,0 +1,9 @@
+/** `mcu-mqtt connect`: connects, and stays connected until a signal comes: to try wills, limits, and brokers. */
+import type { Life } from "./life.js";
+import type { Status } from "./output.js";
+import type { Session } from "./session.js";
+
+export async function connect(session: Session, life: Life, status: Status): Promise<void> {
+  status.say(`Client ${session.clientId} is connected`);
+  await life.until(session.lost);
+}
