@@ -160,7 +160,7 @@ function explain(error: CommanderError, command: CommandName): string {
   const flag = printable(found.startsWith("--") ? found.replace(/=.*/s, "") : found.slice(0, 2));
   if (error.code === "commander.unknownOption") {
     const suggestion = /\(Did you mean (.*)\?\)/.exec(error.message)?.[1];
-    return `unknown option ${flag}${suggestion === undefined ? "" : `, did you mean ${suggestion}?`}${seeHelp}`;
+    return `unknown option ${flag}${suggestion === undefined ? "" : ` (did you mean ${suggestion}?)`}${seeHelp}`;
   }
   if (error.code === "commander.optionMissingArgument") return `${found.split(" <")[0]} needs a value${seeHelp}`;
   if (error.code === "commander.excessArguments") {

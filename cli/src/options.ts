@@ -320,6 +320,8 @@ function readWebSocket(
 function readReconnect(values: Values): { reconnects: number; reconnectSeconds: number } {
   const reconnects = integer(values, "reconnect", "--reconnect", 0, 1000000) ?? 0;
   const delay = seconds(values, "reconnectDelay", "--reconnect-delay", 0);
-  if (delay !== undefined && reconnects === 0) throw new Failure("--reconnect-delay must be used with --reconnect");
+  if (delay !== undefined && reconnects === 0) {
+    throw new Failure("--reconnect-delay must be used together with --reconnect");
+  }
   return { reconnects, reconnectSeconds: delay ?? 1 };
 }
