@@ -10,7 +10,7 @@ function message(payload: string | Uint8Array, fields: Partial<Message> = {}): M
   return { topic: "a/b", payload: Buffer.from(payload), qos: 1, retain: false, packetId: 7, ...fields };
 }
 
-function format(text: string, { payload = "hello" as string | Uint8Array, ...fields } = {}): string {
+function format(text: string, { payload = "hello", ...fields } = {}): string {
   return Buffer.from(compileFormat(text)(message(payload, fields), DATE)).toString("latin1");
 }
 

@@ -4,9 +4,9 @@
  */
 import { spawn } from "node:child_process";
 import type { ChildProcessWithoutNullStreams } from "node:child_process";
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rollup } from "rollup";
 import type { OutputOptions, RollupOptions } from "rollup";
@@ -21,15 +21,19 @@ export class Cli {
   readonly #programs: Program[] = [];
 
   static async build(): Promise<Cli> {
-    const folder = mkdtempSync(join(tmpdir(), "mcu-mqtt-cli-"));
+    const workspace = mkdtempSync(join(tmpdir(), "mcu-mqtt-cli-"));
+    const folder = join(workspace, "cli");
     const { default: config } = (await import("../../cli/rollup.config.js")) as { default: RollupOptions };
     const bundle = await rollup(config);
     await bundle.write({ ...(config.output as OutputOptions), file: join(folder, "dist", "main.js") });
     await bundle.close();
     mkdirSync(join(folder, "bin"));
+    // Where npm has put what the program imports: a version that the project's tools use, too, or its own.
+    symlinkSync(join(ROOT, "node_modules"), join(workspace, "node_modules"));
+    const own = join(ROOT, "cli", "node_modules");
+    if (existsSync(own)) symlinkSync(own, join(folder, "node_modules"));
     copyFileSync(join(ROOT, "cli", "bin", "mcu-mqtt.js"), join(folder, "bin", "mcu-mqtt.js"));
     copyFileSync(join(ROOT, "cli", "package.json"), join(folder, "package.json"));
-    symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
     return new Cli(folder);
   }
 
@@ -69,7 +73,7 @@ export class Cli {
 
   dispose(): void {
     this.end();
-    rmSync(this.folder, { recursive: true, force: true });
+    rmSync(dirname(this.folder), { recursive: true, force: true });
   }
 }
 
