@@ -142,6 +142,18 @@ export default tseslint.config(
     },
   },
   {
+    // Promises are what it is for: for engines that have them, XS among them.
+    files: ["src/async/*.ts"],
+    rules: {
+      "no-restricted-syntax": ["error", callAtModuleLevel],
+      "no-restricted-globals": "off",
+      "@typescript-eslint/no-restricted-imports": onlySrc(
+        "\\.\\./\\.\\./",
+        "(\\.\\./|\\./)([^./][^/]*|optional/[^/]*)$",
+      ),
+    },
+  },
+  {
     // What only boards load; it is in a project of its own, with the types of the Moddable SDK.
     files: ["hal/esp*.ts", "hal/moddable.ts", "moddable/**/*.ts", "examples/*-moddable.ts", "test/types/*.ts"],
     languageOptions: { parserOptions: { projectService: false, project: "tsconfig.board.json" } },
@@ -154,11 +166,17 @@ export default tseslint.config(
     },
   },
   {
-    // The one file that joins the client to the platform's HAL.
+    // The files that join a client to the platform's HAL.
+    files: ["src/index.ts", "src/async/index.ts"],
+    rules: {
+      "@typescript-eslint/no-restricted-imports": "off",
+    },
+  },
+  {
+    // It makes the module's object where it is loaded.
     files: ["src/index.ts"],
     rules: {
       "no-restricted-syntax": ["error", ...syntaxMissingOnBoards],
-      "@typescript-eslint/no-restricted-imports": "off",
     },
   },
 );

@@ -21,12 +21,19 @@ export const entries = {
   queue: "src/optional/queue.ts",
   snapshot: "src/optional/snapshot.ts",
   streams: "src/optional/streams.ts",
+  times: "src/optional/times.ts",
   "hal/node": "hal/node.ts",
   "hal/mock": "hal/mock.ts",
 };
 
 /** Of these, the modules that add to a client; each has a file of its own for boards, too. */
-export const optional = ["outcomes", "queue", "snapshot", "streams"];
+export const optional = [
+  "outcomes",
+  "queue",
+  "snapshot",
+  "streams",
+  "times",
+];
 
 /** Modules of platforms stay imports: Node's, and those of the Moddable SDK that hal/ uses. */
 export const external = /^(?:node:|embedded:|flash$|net$|time$|timer$|text\/)/;

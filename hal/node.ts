@@ -5,71 +5,31 @@
  * to the HAL, and a socket has them while bytes are on their way.
  */
 
-import { randomInt, X509Certificate } from "node:crypto";
-import { lookup as dnsLookup } from "node:dns";
-import { connect as connectTcp, isIP } from "node:net";
-import type { LookupFunction, Socket as TcpSocket } from "node:net";
-import { connect as connectTls, createSecureContext, TLSSocket } from "node:tls";
-import type { ConnectionOptions, SecureContext, SecureContextOptions, SecureVersion } from "node:tls";
-import { isUint8Array } from "node:util/types";
+import { randomInt } from "node:crypto";
+import type { Socket as TcpSocket } from "node:net";
+import { TLSSocket } from "node:tls";
+import { checkTcp, checkTls, connector, failureOf, SendBuffers } from "./node-net.js";
+import { CONNECTING, FLUSH_MS, HANDSHAKING, LINGER_MS, SEND_SIZE, UP } from "./node-net.js";
+import type { Connect, TcpOptions } from "./node-net.js";
 import { NodeText, Topics } from "./node-text.js";
 import type { Hal, Socket, SocketFailure, SocketHandler, Timer } from "./socket.js";
 
-/**
- * What `secure` may hold: options of `tls.connect` under Node's own names. `{}` verifies the peer against the host's
- * name or address and the certificate authorities that Node trusts.
- */
-export interface TlsOptions {
-  /** Certificate authorities to trust, PEM; they replace Node's own list. */
-  ca?: Pem | Pem[];
-  /** The client's certificate, followed by its intermediate ones, PEM. */
-  cert?: Pem | Pem[];
-  /** The private key of `cert`, PEM. */
-  key?: Pem | Pem[];
-  /** Opens an encrypted `key`. */
-  passphrase?: string;
-  /** Name to ask for (SNI) and to find in the peer's certificate. Default: the host (an address is not asked for). */
-  servername?: string;
-  /** Protocols to offer, e.g. `["mqtt"]`. Default: none. */
-  ALPNProtocols?: string[];
-  /** False accepts any certificate, so that anyone may listen. Default: true, whatever the environment says. */
-  rejectUnauthorized?: boolean;
-  /** Lowest version to speak, e.g. `"TLSv1.3"`. Default: Node's, `"TLSv1.2"`. */
-  minVersion?: SecureVersion;
-  /** Highest version to speak. Default: Node's, `"TLSv1.3"`. */
-  maxVersion?: SecureVersion;
-}
-
-/** A PEM file's text. */
-export type Pem = string | Uint8Array;
+export type { Pem, TcpOptions, TlsOptions } from "./node-net.js";
 
 /** Settings of {@link createNodeHal}. */
-export interface NodeHalOptions {
-  /** Finds the addresses of a name; calls back after it returned. Default: `dns.lookup`. */
-  lookup?: LookupFunction;
-}
+export type NodeHalOptions = TcpOptions;
 
 /** Bytes taken from the network at a time, hence about the most that waits for a client that does not read. */
 const RECEIVE_SIZE = 65536;
-/** Bytes that a client may write before Node takes them. As many again may be on their way to the network. */
-const SEND_SIZE = 65536;
-/** Send buffers kept for the next use. */
-const SPARE_COUNT = 4;
-/** How long a closed socket may take for what was written before. */
-const FLUSH_MS = 30000;
-/** How long it waits for its peer to close too, once everything has left. */
-const LINGER_MS = 3000;
-/** How long one of several addresses is tried. Node's own 250 ms are less than a mobile or satellite link can take. */
-const ADDRESS_TIMEOUT_MS = 3000;
-
 /** Makes a HAL on Node's networking. One serves any number of clients. */
 export function createNodeHal(options: NodeHalOptions = {}): Hal {
-  const buffers = new Buffers();
-  const topics = new Topics();
-  const lookup: LookupFunction = options.lookup ?? dnsLookup;
+  return makeHal(checkTcp(options, ""), new Buffers(), new Topics());
+}
+
+function makeHal(tcp: TcpOptions, buffers: Buffers, topics: Topics): Hal {
   return {
-    open: (host, port, secure, handler) => new NodeSocket(buffers, connector(host, port, secure, lookup), handler),
-    checkSecure: (secure) => void secureContext(tlsOptions(secure)),
+    open: (host, port, secure, handler) => new NodeSocket(buffers, connector(host, port, secure, tcp), handler),
+    checkSecure: (secure) => void checkTls(secure),
     createTimer: (onTimer) => new NodeTimer(onTimer),
     now: () => performance.now() | 0,
     createText: () => new NodeText(topics),
@@ -84,15 +44,15 @@ export function createNodeHal(options: NodeHalOptions = {}): Hal {
       return id;
     },
     defaults: { rxCapacity: 16384, txCapacity: 65536, maxOperations: 1024, receiveMaximum: 1024 },
+    configure({ tcpOpts, ...others }) {
+      for (const [name, value] of Object.entries(others as Record<string, unknown>)) {
+        if (value !== undefined) throw new TypeError(`${name}: no such setting here, where there is only tcpOpts`);
+      }
+      const changed = tcpOpts === undefined ? {} : checkTcp(tcpOpts, "tcpOpts.");
+      return makeHal({ ...tcp, ...changed }, buffers, topics);
+    },
   };
 }
-
-/** `net.connect` or `tls.connect` with everything set but the way in for received bytes. */
-type Connect = (onread: { buffer: Uint8Array; callback: (count: number, bytes: Uint8Array) => boolean }) => TcpSocket;
-
-const CONNECTING = 0;
-const HANDSHAKING = 1;
-const UP = 2;
 
 class NodeSocket implements Socket {
   readonly #buffers: Buffers;
@@ -120,8 +80,6 @@ class NodeSocket implements Socket {
       if (error) this.#fail("dns", error);
     });
     socket.on("connect", () => {
-      // Not before: Node would tell the system twice.
-      socket.setNoDelay(true);
       if (socket instanceof TLSSocket) {
         this.#state = HANDSHAKING;
         socket.on("secureConnect", () => this.#up());
@@ -158,7 +116,7 @@ class NodeSocket implements Socket {
     }
     if (count === 0) return room;
     if (this.#staging === undefined) {
-      this.#staging = this.#buffers.takeSend();
+      this.#staging = this.#buffers.send.take();
       process.nextTick(() => this.#flush());
     }
     this.#staging.set(this.#buffers.view(bytes, start, end), this.#staged);
@@ -180,7 +138,7 @@ class NodeSocket implements Socket {
     const buffer = this.#staging;
     if (buffer !== undefined) {
       socket.write(buffer.subarray(0, this.#staged), (error) => {
-        if (!error) this.#buffers.giveSend(buffer);
+        if (!error) this.#buffers.send.give(buffer);
       });
     }
     this.#staging = undefined;
@@ -219,7 +177,7 @@ class NodeSocket implements Socket {
     this.#socket.write(buffer.subarray(0, this.#staged), (error) => {
       this.#sending = false;
       if (error) return;
-      this.#buffers.giveSend(buffer);
+      this.#buffers.send.give(buffer);
       this.#flush();
     });
     this.#staging = undefined;
@@ -293,7 +251,7 @@ const NO_BYTES: Uint8Array = new Uint8Array(0);
 class Buffers {
   /** Where Node puts received bytes; full only during the callback that tells of them. */
   readonly receive = new Uint8Array(RECEIVE_SIZE);
-  readonly #spare: Buffer[] = [];
+  readonly send = new SendBuffers();
 
   /** What is viewed, until its socket ends: it is a client's buffer. */
   #viewed: Uint8Array | undefined;
@@ -313,14 +271,6 @@ class Buffers {
   forgetView(): void {
     this.#viewed = undefined;
     this.#view = NO_BYTES;
-  }
-
-  takeSend(): Buffer {
-    return this.#spare.pop() ?? Buffer.allocUnsafeSlow(SEND_SIZE);
-  }
-
-  giveSend(buffer: Buffer): void {
-    if (this.#spare.length < SPARE_COUNT) this.#spare.push(buffer);
   }
 }
 
@@ -350,78 +300,6 @@ class NodeTimer implements Timer {
     clearTimeout(this.#timeout);
     this.#immediate = this.#timeout = undefined;
   }
-}
-
-function connector(host: string, port: number, secure: object | undefined, lookup: LookupFunction): Connect {
-  const tcp = { host, port, lookup, autoSelectFamily: true, autoSelectFamilyAttemptTimeout: ADDRESS_TIMEOUT_MS };
-  if (secure === undefined) return (onread) => connectTcp({ ...tcp, onread });
-  const options = tlsOptions(secure);
-  const servername = isIP(host) === 0 ? host : "";
-  const tls = { servername, rejectUnauthorized: true, ...options, secureContext: secureContext(options), ...tcp };
-  return (onread) => connectTls({ ...tls, onread } as ConnectionOptions);
-}
-
-const isString = (value: unknown): boolean => typeof value === "string";
-const isBoolean = (value: unknown): boolean => typeof value === "boolean";
-const isVersion = (value: unknown): boolean => isString(value) && /^TLSv1(\.[123])?$/.test(value as string);
-const isPem = (value: unknown): boolean =>
-  Array.isArray(value)
-    ? value.length > 0 && value.every(isPem)
-    : (isString(value) || isUint8Array(value)) && String(Buffer.from(value as Pem)).includes("-----BEGIN ");
-/** Node aborts the process for an empty name, and throws too late for one that is too long. */
-const isProtocol = (value: unknown): boolean =>
-  isString(value) && value !== "" && Buffer.byteLength(value as string) <= 255;
-const PEM_EXPECTED = "PEM text, its bytes, or an array of these";
-const VERSION_EXPECTED = '"TLSv1.2" or another version';
-
-const TLS_CHECKS: Record<keyof TlsOptions, [check: (value: unknown) => boolean, expected: string]> = {
-  ca: [isPem, PEM_EXPECTED],
-  cert: [isPem, PEM_EXPECTED],
-  key: [isPem, PEM_EXPECTED],
-  passphrase: [isString, "a string"],
-  servername: [isString, "a string"],
-  ALPNProtocols: [(value) => Array.isArray(value) && value.every(isProtocol), "an array of strings of 1 to 255 bytes"],
-  rejectUnauthorized: [isBoolean, "a boolean"],
-  minVersion: [isVersion, VERSION_EXPECTED],
-  maxVersion: [isVersion, VERSION_EXPECTED],
-};
-
-/** A copy of `secure` without what is undefined in it. Wrong values are not repeated in errors: they may be secrets. */
-function tlsOptions(secure: object): TlsOptions {
-  const options: Record<string, unknown> = {};
-  for (const [name, value] of Object.entries(secure)) {
-    if (!Object.hasOwn(TLS_CHECKS, name)) throw new TypeError(`secure.${name}: no such TLS option`);
-    if (value === undefined) continue;
-    const [check, expected] = TLS_CHECKS[name as keyof TlsOptions];
-    if (!check(value)) throw new TypeError(`secure.${name}: not ${expected}`);
-    options[name] = value;
-  }
-  return options;
-}
-
-function secureContext(options: TlsOptions): SecureContext {
-  let name = "ca";
-  try {
-    // Node would leave out a certificate authority that it cannot read.
-    for (const ca of [options.ca ?? []].flat()) new X509Certificate(ca);
-    name = "cert";
-    for (const cert of [options.cert ?? []].flat()) new X509Certificate(cert);
-    name = "key";
-    return createSecureContext(options as SecureContextOptions);
-  } catch (error) {
-    throw new TypeError(`secure.${name}: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-function failureOf(error: NodeJS.ErrnoException, state: number, received: boolean): SocketFailure {
-  const code = error.code ?? "";
-  // With TLS 1.3 a server refuses the client's certificate when the client's side of the handshake is done.
-  if (state === UP) return !received && /^ERR_SSL_.*_ALERT_/.test(code) ? "tls" : "closed";
-  // Node tells of several addresses in an AggregateError.
-  const tried = (error as { errors?: NodeJS.ErrnoException[] }).errors ?? [error];
-  if (tried.some((each) => each.code === "ECONNREFUSED")) return "refused";
-  if (tried.some((each) => each.code === "ETIMEDOUT")) return "timeout";
-  return state === HANDSHAKING ? "tls" : "unreachable";
 }
 
 /** Node with its own name resolution. */

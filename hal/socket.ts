@@ -112,6 +112,16 @@ export interface Capacities {
   receiveMaximum: number;
 }
 
+/** What `Hal.configure` sets. What a platform's HAL does not know, it refuses by name. */
+export interface HalSettings {
+  /** Of TCP, under the platform's own names. */
+  tcpOpts?: object;
+  /** Header fields of the request that opens a WebSocket, by their names. */
+  wsHeaders?: Record<string, string>;
+  /** Path of WebSockets whose `host` has none; `"/mqtt"` by default. */
+  wsPath?: string;
+}
+
 /** Everything a client asks of its platform. */
 export interface Hal {
   /**
@@ -119,7 +129,8 @@ export interface Hal {
    * comes of it, never inside this call. Returns undefined when the platform has no socket left. There is no time limit
    * here: the client has one, and calls `close()`.
    *
-   * @param host a name or an address, as given by the application; not empty
+   * @param host a name or an address, as given by the application; not empty. With `webSocket`, `"ws://name/path"` is a
+   *   WebSocket to that name or address (IPv6 in brackets): the path may be missing, and a port is never there
    * @param port 1..65535
    * @param secure undefined for TCP; for TLS the platform's options, `{}` for the defaults (the peer is verified), that
    *   `checkSecure` let pass
@@ -152,4 +163,11 @@ export interface Hal {
   generateId(): string;
   /** The platform's default capacities. */
   defaults: Capacities;
+  /** True: `open` takes a `"ws://name/path"` for its `host`. */
+  webSocket?: boolean;
+  /**
+   * The same platform with settings in place of those it has: by name, also those in `tcpOpts`. What is undefined stays
+   * as it is. Throws a TypeError that names what it does not know, or what is wrong.
+   */
+  configure?(settings: HalSettings): Hal;
 }

@@ -17,7 +17,7 @@ import { MQTT_3_1_1 } from "../src/v311.js";
 import { SUBSCRIPTION_FAILURE } from "../src/wire.js";
 import type { Broker } from "./broker.js";
 import { Failure, messageOf } from "./failure.js";
-import type { Message } from "./packets.js";
+import type { Message } from "./packet-text.js";
 import { describeReturnCode, refusedLogin } from "./refusal.js";
 
 /** How long the broker may take to come into sight. */

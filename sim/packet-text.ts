@@ -1,39 +1,50 @@
-/** What a packet says, in words for one line of the log. Passwords are not among them. */
+/**
+ * Packets and messages in the words of the log, which has columns of its own for direction and type, and shows a
+ * message from outside as it shows a PUBLISH. Passwords are not among them.
+ */
 import * as errors from "../src/errors.js";
+import type { Packet, TracedMessage } from "../src/optional/trace.js";
 import { SUBSCRIPTION_FAILURE } from "../src/wire.js";
-import type { Message, Packet } from "./packets.js";
 import { describeReturnCode } from "./refusal.js";
 import { quote, showBytes } from "./values.js";
+
+/** A message, or a will, with everything that a trace may leave out; of a payload that is very long, its beginning. */
+export type Message = { [Field in keyof TracedMessage]: Exclude<TracedMessage[Field], undefined> };
+
+/** What was told by a trace that shows payloads, and has room for the longest topic and the longest CONNECT. */
+export function asMessage(message: TracedMessage): Message {
+  return message as Message;
+}
 
 /** The fields of a packet. */
 export function describePacket(packet: Packet): string {
   switch (packet.type) {
     case "CONNECT":
       return listed(
-        `${quote(packet.clientId)} keepalive ${packet.keepAliveSeconds}`,
-        packet.cleanSession ? "clean" : "not clean",
+        `${quote(packet.clientid!)} keepalive ${packet.keepalive}`,
+        packet.cleansession ? "clean" : "not clean",
         packet.username !== undefined && `user ${quote(packet.username)}`,
         packet.hasPassword && "password ***",
-        packet.will && `will ${describeMessage(packet.will)}`,
+        packet.lwt && `will ${describeMessage(asMessage(packet.lwt))}`,
       );
     case "CONNACK":
       if (packet.returnCode !== 0) return `refused: ${describeReturnCode(packet.returnCode)}`;
       return `accepted, ${packet.sessionPresent ? "session present" : "no session present"}`;
     case "PUBLISH":
       return listed(
-        describeMessage(packet),
+        describeMessage(asMessage(packet)),
         packet.packetId !== 0 && `packet id ${packet.packetId}`,
         packet.dup && "DUP",
       );
     case "SUBSCRIBE":
       return listed(
         `packet id ${packet.packetId}`,
-        ...packet.filters.map(({ filter, qos }) => `${quote(filter)} QoS ${qos}`),
+        ...packet.subscriptions.map(({ topicFilter, qos }) => `${quote(topicFilter)} QoS ${qos}`),
       );
     case "SUBACK":
-      return listed(`packet id ${packet.packetId}`, ...packet.codes.map(describeGrant));
+      return listed(`packet id ${packet.packetId}`, ...packet.returnCodes.map(describeGrant));
     case "UNSUBSCRIBE":
-      return listed(`packet id ${packet.packetId}`, ...packet.filters.map(quote));
+      return listed(`packet id ${packet.packetId}`, ...packet.topicFilters.map(quote));
     case "PINGREQ":
     case "PINGRESP":
     case "DISCONNECT":

@@ -9,7 +9,7 @@ import { Failure, messageOf, oneLine } from "./failure.js";
 import { Network } from "./link.js";
 import type { Log } from "./log.js";
 import { Outside } from "./outside.js";
-import type { Message } from "./packets.js";
+import type { Message } from "./packet-text.js";
 import { describeMessage } from "./packet-text.js";
 import { Pcap } from "./pcap.js";
 import { Tap } from "./tap.js";
@@ -124,7 +124,7 @@ class Scenario {
     let devices = 0;
     setWiring({
       credentials: this.#broker.credentials,
-      hal: (name) => this.#network.hal(name),
+      hal: (name) => this.#tap.hal(name, this.#network.hal(name)),
       nextDevice: () => ++devices,
       onCallback: (device, event, args) => {
         this.#callbacks++;

@@ -3,10 +3,12 @@
  * happen when is the scenario's.
  */
 import { CONNACK_REFUSED_BAD_USER_OR_PASS, CONNACK_REFUSED_NOT_AUTHORIZED } from "../src/errors.js";
+import type { Packet } from "../src/optional/trace.js";
 import { SUBSCRIPTION_FAILURE } from "../src/wire.js";
 import type { Failure } from "./failure.js";
 import type { Link } from "./link.js";
-import type { Message, Packet } from "./packets.js";
+import type { Message } from "./packet-text.js";
+import { asMessage } from "./packet-text.js";
 import { describeReturnCode, refusedLogin } from "./refusal.js";
 
 /** The network is quiet when nothing has passed for this long. */
@@ -64,25 +66,25 @@ export class Device {
   }
 
   /** A packet passes. */
-  packet(isFromDevice: boolean, packet: Packet): void {
-    if (isFromDevice) this.#sent(packet);
+  packet(packet: Packet): void {
+    if (packet.isSent) this.#sent(packet);
     else this.#got(packet);
   }
 
   #sent(packet: Packet): void {
     switch (packet.type) {
       case "CONNECT":
-        this.will = packet.will;
-        if (packet.cleanSession) this.filters.clear();
+        this.will = packet.lwt && asMessage(packet.lwt);
+        if (packet.cleansession) this.filters.clear();
         break;
       case "SUBSCRIBE":
         this.hasActed = true;
         this.#unanswered.add(packet.packetId);
-        this.#subscribing.set(packet.packetId, packet.filters.map(({ filter }) => filter));
+        this.#subscribing.set(packet.packetId, packet.subscriptions.map(({ topicFilter }) => topicFilter));
         break;
       case "UNSUBSCRIBE":
         this.#unanswered.add(packet.packetId);
-        for (const filter of packet.filters) this.filters.delete(filter);
+        for (const filter of packet.topicFilters) this.filters.delete(filter);
         break;
       case "PUBLISH":
         this.hasActed = true;
@@ -104,7 +106,8 @@ export class Device {
       case "SUBACK":
         this.#unanswered.delete(packet.packetId);
         for (const [i, filter] of (this.#subscribing.get(packet.packetId) ?? []).entries()) {
-          if (packet.codes[i] !== SUBSCRIPTION_FAILURE) this.filters.set(filter, packet.codes[i]);
+          const returnCode = packet.returnCodes[i];
+          if (returnCode !== SUBSCRIPTION_FAILURE) this.filters.set(filter, returnCode);
         }
         break;
       case "PUBACK":
@@ -112,9 +115,11 @@ export class Device {
       case "UNSUBACK":
         this.#unanswered.delete(packet.packetId);
         break;
-      case "PUBLISH":
-        this.received.push({ topic: packet.topic, payload: Buffer.from(packet.payload).toString() });
+      case "PUBLISH": {
+        const { topic, payload } = asMessage(packet);
+        this.received.push({ topic, payload: Buffer.from(payload).toString() });
         break;
+      }
       default: // nothing that ends a wait
     }
   }
@@ -141,15 +146,16 @@ export class Witness {
     return this.devices[number - 1];
   }
 
-  /** A packet passes on a connection. */
-  packet(link: Link, isFromDevice: boolean, packet: Packet): void {
-    this.device(link.device).packet(isFromDevice, packet);
+  /** A packet of the device with this number passes. */
+  packet(number: number, packet: Packet): void {
+    const device = this.device(number);
+    device.packet(packet);
     if (packet.type === "CONNACK" && packet.returnCode !== 0) {
       this.lastRefusal = `CONNACK ${describeReturnCode(packet.returnCode)}`;
       const isLogin =
         packet.returnCode === CONNACK_REFUSED_BAD_USER_OR_PASS || packet.returnCode === CONNACK_REFUSED_NOT_AUTHORIZED;
-      const where = `${link.route?.host ?? link.host}:${link.route?.port ?? link.port}`;
-      if (isLogin) this.fail(refusedLogin(where, packet.returnCode));
+      const route = device.link?.route;
+      if (isLogin && route !== undefined) this.fail(refusedLogin(`${route.host}:${route.port}`, packet.returnCode));
     }
     this.happened();
   }

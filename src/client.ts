@@ -123,7 +123,8 @@ export class Client {
   readonly hal: Hal;
   /** As `connection`. @internal */
   readonly text: Text;
-  private readonly _callbacks: Callbacks;
+  /** As `connection`. @internal */
+  readonly _callbacks: Callbacks;
   private readonly _username: string | undefined;
   /** As `connection`. @internal */
   _password: string | Uint8Array | undefined;
@@ -404,7 +405,8 @@ export class Client {
     return name;
   }
 
-  private _asSecure(secure: unknown): object | undefined {
+  /** TLS options, or undefined. @internal */
+  _asSecure(secure: unknown): object | undefined {
     const isOptions = typeof secure === "object" && secure !== null && !Array.isArray(secure);
     if (!isOptions && !asFlag("secure", secure, false)) return undefined;
     const options = isOptions ? secure : {};

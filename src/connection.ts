@@ -93,7 +93,7 @@ export class Connection implements SessionHandler, SocketHandler {
   /** Learns what happens. Who takes its place passes on what it hears. */
   handler: ConnectionHandler;
   readonly session: Session;
-  private readonly _hal: Hal;
+  readonly _hal: Hal;
   private readonly _maxMessageLength: number;
   private readonly _connectTimeoutMs: number;
   private readonly _timer: Timer;
@@ -113,9 +113,9 @@ export class Connection implements SessionHandler, SocketHandler {
   /** Where it goes. Undefined once it has got there and will not be sent again. */
   private _target: Target | undefined = undefined;
   /** Where to go once what there is has ended and its outcome is told. */
-  private _nextTarget: Target | undefined = undefined;
+  _nextTarget: Target | undefined = undefined;
   /** By when the socket must be connected, or when to try again. */
-  private _deadlineMs = 0;
+  _deadlineMs = 0;
   private _isAccepted = false;
   /** The socket has ended, and the session ends once what is in the receive buffer has been read. */
   private _isOver = false;

@@ -60,7 +60,7 @@ export abstract class Framer implements StreamDecoder {
   protected readonly _scratch: Uint8Array;
   private _state = AWAIT_TYPE;
   /** First byte of the packet. */
-  private _first = 0;
+  _first = 0;
   /** Bytes still to come: of the packet, then of the payload. While the length is read: the length so far. */
   private _owed = 0;
   /** Bytes of the whole packet, as far as they are known. */
@@ -192,7 +192,7 @@ export abstract class Framer implements StreamDecoder {
   protected abstract _packet(first: number, bytes: Uint8Array, start: number, end: number): number;
 
   /** The header is complete. */
-  private _begin(): void {
+  _begin(): void {
     const first = this._first;
     const length = this._owed;
     const isPublish = first >> 4 === PUBLISH;

@@ -137,7 +137,7 @@ const IDLE = 0;
 /** CONNECT is leaving. */
 const SENDING_CONNECT = 1;
 const AWAIT_CONNACK = 2;
-const UP = 3;
+export const UP = 3;
 /** As UP, but no operation is accepted: what is there is sent and acknowledged, then DISCONNECT follows. */
 const DRAINING = 4;
 /** As DRAINING, but no acknowledgement is waited for: what is there is sent. */
@@ -170,7 +170,8 @@ export class Session implements DecoderHandler {
   stream: PayloadStream | undefined = undefined;
   /** Nothing is read: what does not come is not missed. */
   isPaused = false;
-  private readonly _handler: SessionHandler;
+  /** Who learns what happens. */
+  readonly _handler: SessionHandler;
   private readonly _text: Text;
   readonly encoder: PacketEncoder;
   // Of the options.
@@ -181,7 +182,7 @@ export class Session implements DecoderHandler {
   private readonly _ackTimeoutMs: number;
   readonly drainMs: number;
   /** CONNECT for the next connection. */
-  private _connect: Uint8Array;
+  _connect: Uint8Array;
   /** Bytes of CONNECT that are still to be sent: as long as there are, it is `out`. */
   private _connectLeft = 0;
   /**
@@ -198,9 +199,9 @@ export class Session implements DecoderHandler {
    * the broker's answer that said so was lost, the next one says that there is a session.
    */
   private _staleEnd = CONTROL_CAPACITY;
-  private _phase = IDLE;
+  _phase = IDLE;
   /** Bytes are being read: acknowledgements may follow. */
-  private _isReceiving = false;
+  _isReceiving = false;
   /** Time of the call that is under way, or was last. */
   private _nowMs = 0;
   private _lastSentMs = 0;
@@ -571,7 +572,7 @@ export class Session implements DecoderHandler {
   }
 
   /** A message begins. Its topic name if it is to be handed on; undefined if it is repeated, or ends the connection. */
-  private _accept(
+  _accept(
     flags: number,
     packetId: number,
     bytes: Uint8Array,
@@ -698,7 +699,7 @@ export class Session implements DecoderHandler {
    * Ends the connection when the acknowledgements that are due have left: without them the broker would send the same
    * again, to the same end.
    */
-  private _refuse(reason: number): undefined {
+  _refuse(reason: number): undefined {
     if (this._controlEnd === 0) return this.end(reason);
     this._message = REPEATED;
     this._phase = LEAVING;
@@ -776,7 +777,8 @@ export class Session implements DecoderHandler {
     if (isAfter(this.deadlineMs, deadlineMs)) this.deadlineMs = deadlineMs;
   }
 
-  private _step(nowMs: number, lengthMs: number): void {
+  /** Sets the deadline of a step of the exchange. */
+  _step(nowMs: number, lengthMs: number): void {
     this._nowMs = nowMs;
     this.deadlineMs = nowMs + lengthMs;
   }
@@ -800,7 +802,7 @@ export class Session implements DecoderHandler {
   }
 
   /** Where in `control` a received packet id stands, or 0. */
-  private _receivedIndex(packetId: number): number {
+  _receivedIndex(packetId: number): number {
     const control = this.control;
     for (let at = CONTROL_CAPACITY; at < this.receivedEnd; at += 2) {
       if (((control[at] << 8) | control[at + 1]) === packetId) return at;

@@ -134,11 +134,13 @@ const ADDRESSES: Record<string, string[]> = {
   "dual.test": ["::1", "127.0.0.1"],
 };
 
-const lookup: NonNullable<NodeHalOptions["lookup"]> = (host, _options, callback) => {
-  const found = (ADDRESSES[host] ?? []).map((address) => ({ address, family: net.isIP(address) }));
+const lookup: NonNullable<NodeHalOptions["lookup"]> = (host, options, callback) => {
+  const all = (ADDRESSES[host] ?? []).map((address) => ({ address, family: net.isIP(address) }));
+  const found = all.filter(({ family }) => !options.family || options.family === family);
   setImmediate(() => {
     if (found.length === 0) callback(Object.assign(new Error(`no ${host}`), { code: "ESERVFAIL" }), []);
-    else callback(null, found);
+    else if (options.all) callback(null, found);
+    else callback(null, found[0].address, found[0].family);
   });
 };
 
@@ -724,6 +726,79 @@ describe("The HAL of Node", () => {
       bytes[end - 1] = 0x41;
       expect(text.decode(bytes, 0, end, true)).toBeUndefined();
       expect(text.decode(bytes, 0, end, true)).toBeUndefined();
+    });
+  });
+
+  describe("configure", () => {
+    const tcpSettings = (tcpOpts: object): Hal => hal.configure!({ tcpOpts });
+
+    test("connects from the own address and port, as a new HAL, and leaves the old one as it is", async () => {
+      const server = await listen();
+      const configured = tcpSettings({ localAddress: "127.0.0.2" });
+      const before = await connect(server);
+      expect(before.peer.socket.remoteAddress).toBe("127.0.0.1");
+      hal = configured;
+      const { peer } = await connect(server); // with the lookup that it had
+      expect(peer.socket.remoteAddress).toBe("127.0.0.2");
+      const client = open("dual.test", server.port); // not from there to ::1
+      await until(() => client.room !== undefined);
+      await server.accept();
+      hal = configured.configure!({ tcpOpts: { localPort: 0, localAddress: undefined } });
+      expect((await connect(server)).peer.socket.remoteAddress).toBe("127.0.0.2");
+      const free = await listen();
+      const port = free.port;
+      await free.close();
+      hal = tcpSettings({ localAddress: "127.0.0.3", localPort: port });
+      expect((await connect(server)).peer.socket.remotePort).toBe(port);
+    });
+
+    test("looks up addresses of one family only", async () => {
+      const asked: unknown[] = [];
+      hal = tcpSettings({
+        family: 4,
+        lookup: ((host, options, callback) => {
+          asked.push(options.family);
+          lookup(host, options, callback);
+        }) satisfies NodeHalOptions["lookup"],
+      });
+      await connect(await listen());
+      expect(asked).toEqual([4]);
+    });
+
+    test.each([[false], [true]])("sets keepAlive, and noDelay not when it is false, over TLS: %s", async (isSecure) => {
+      const setNoDelay = jest.spyOn(net.Socket.prototype, "setNoDelay");
+      const setKeepAlive = jest.spyOn(net.Socket.prototype, "setKeepAlive");
+      hal = tcpSettings({ noDelay: false, keepAlive: true, keepAliveInitialDelay: 7000 });
+      const server = await listen(isSecure ? {} : undefined);
+      await connect(server, isSecure ? { ca: certificates().ca.cert } : undefined);
+      expect(setNoDelay).not.toHaveBeenCalled();
+      expect(setKeepAlive.mock.calls).toEqual([[true, 7000]]);
+    });
+
+    test.each<[string, object]>([
+      ["tcpOpts.localAddress", { localAddress: "eth0" }],
+      ["tcpOpts.localPort", { localPort: 65536 }],
+      ["tcpOpts.localPort", { localPort: "1" }],
+      ["tcpOpts.family", { family: "4" }],
+      ["tcpOpts.family", { family: 5 }],
+      ["tcpOpts.noDelay", { noDelay: 1 }],
+      ["tcpOpts.keepAlive", { keepAlive: 30 }],
+      ["tcpOpts.keepAliveInitialDelay", { keepAliveInitialDelay: -1 }],
+      ["tcpOpts.lookup", { lookup: "8.8.8.8" }],
+      ["tcpOpts.host: no such TCP option", { host: "elsewhere" }],
+      ["tcpOpts.constructor", { constructor: 1 }],
+      ["tcpOpts: not an object", []],
+    ])("throws a TypeError by name: %s", (message, tcpOpts) => {
+      expect(() => tcpSettings(tcpOpts)).toThrow(TypeError);
+      expect(() => tcpSettings(tcpOpts)).toThrow(message);
+    });
+
+    test("throws for what has no meaning without WebSocket, and for what nobody knows", () => {
+      for (const settings of [{ wsPath: "/mqtt" }, { wsHeaders: {} }, { tcpOptions: {} }]) {
+        expect(() => hal.configure!(settings as object)).toThrow(Object.keys(settings)[0]);
+      }
+      expect(() => createNodeHal({ port: 1 } as object)).toThrow("port: no such TCP option");
+      hal.configure!({ wsPath: undefined } as object);
     });
   });
 

@@ -26,8 +26,12 @@ import { Link } from "./link.js";
  */
 export type Outcome = "delivered" | "refused" | "expired" | "dropped" | "lost";
 
-/** An operation has ended. Never called inside a call of the client. */
-export type OutcomeCallback = (client: Client, outcome: Outcome) => void;
+/**
+ * An operation has ended. Never called inside a call of the client.
+ *
+ * @param granted of a subscribe that was answered: a code for each filter, as `SubscribeCallback` has them
+ */
+export type OutcomeCallback = (client: Client, outcome: Outcome, granted?: Uint8Array) => void;
 
 /** What `withOutcomes` adds. */
 export interface Outcomes {
@@ -81,7 +85,7 @@ class OutcomeLink extends Link implements OutboxWatcher {
     this._waiting[this._head] = undefined;
     this._head = this._place(1);
     super.onDone(type, granted);
-    if (callback !== undefined) this._tell(callback, isRefused(type, granted) ? "refused" : "delivered");
+    if (callback !== undefined) this._tell(callback, isRefused(type, granted) ? "refused" : "delivered", granted);
   }
 
   override onOffline(reason: number): void {
@@ -120,9 +124,9 @@ class OutcomeLink extends Link implements OutboxWatcher {
     }
   }
 
-  private _tell(callback: OutcomeCallback, outcome: Outcome): void {
+  private _tell(callback: OutcomeCallback, outcome: Outcome, granted?: Uint8Array): void {
     try {
-      callback(this._client, outcome);
+      callback(this._client, outcome, granted);
     } catch (error) {
       this._hal.uncaught(error);
     }

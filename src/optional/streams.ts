@@ -90,7 +90,7 @@ class StreamLink extends Link implements PayloadStream {
   start = 0;
   onWritable: WritableCallback | undefined = undefined;
   /** Of what `write` is to bring. */
-  state = CLOSED;
+  _state = CLOSED;
   private readonly _client: Client;
   private readonly _hal: Hal;
   private readonly _session: Session;
@@ -130,7 +130,7 @@ class StreamLink extends Link implements PayloadStream {
     if (result < 0) return result;
     this._source = source;
     this._total = total;
-    this.state = source === undefined ? OPEN : CLOSED;
+    this._state = source === undefined ? OPEN : CLOSED;
     this._restart();
     this.connection.afterCall();
     return 0;
@@ -167,7 +167,7 @@ class StreamLink extends Link implements PayloadStream {
 
   write(bytes: Uint8Array, start: number, end: number): number {
     if (this._isLost()) return -1;
-    if (this.state === CLOSED) throw new Error("write must follow beginPublish, and end with its last byte");
+    if (this._state === CLOSED) throw new Error("write must follow beginPublish, and end with its last byte");
     if (end - start > this._total - this._taken) {
       const left = String(this._total - this._taken);
       throw new RangeError("bytes must be at most the " + left + " to come, not " + String(end - start));
@@ -181,7 +181,7 @@ class StreamLink extends Link implements PayloadStream {
       this._end += count;
       this._taken += count;
       at += count;
-      if (this._taken === this._total) this.state = CLOSED;
+      if (this._taken === this._total) this._state = CLOSED;
       this.connection.afterCall();
     }
     if (start < end) this._wantsRoom = at < end;
@@ -209,14 +209,14 @@ class StreamLink extends Link implements PayloadStream {
   }
 
   override onOffline(reason: number): void {
-    if (this.state === OPEN) this.state = LOST;
+    if (this._state === OPEN) this._state = LOST;
     this._restart();
     super.onOffline(reason);
   }
 
   /** True when what was to be written is lost, also before `offline` could be told. */
   private _isLost(): boolean {
-    return this.state === LOST || (this.state === OPEN && !this._isBusy());
+    return this._state === LOST || (this._state === OPEN && !this._isBusy());
   }
 
   /** The payload begins anew. */
@@ -265,7 +265,7 @@ class StreamLink extends Link implements PayloadStream {
     const callback = this.onWritable;
     const room = this.bytes.length - this._end;
     // What was told to the timer may be out of date.
-    if (!this._wantsRoom || room === 0 || callback === undefined || this.state !== OPEN || this._isLost()) return;
+    if (!this._wantsRoom || room === 0 || callback === undefined || this._state !== OPEN || this._isLost()) return;
     this._wantsRoom = false;
     try {
       callback(this._client, room);

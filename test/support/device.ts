@@ -38,7 +38,7 @@ export const EVENTS: EventName[] = [
 const METHODS = [
   "connect", "close", "abort", "lwt", "on", "publish", "subscribe", "unsubscribe", "drain", "pause", "resume",
   // Of the optional modules.
-  "outcome", "expire",
+  "outcome", "expire", "onState", "onRenewal",
 ];
 
 /** Those that are still to be checked. */

@@ -1,0 +1,2 @@
+/** "mcu-mqtt/times" in firmware. */
+export * from "mcu-mqtt/src/optional/times";

@@ -1,0 +1,639 @@
+/**
+ * The promise face, with emqtt's vocabulary: what a client of NodeMCU's face and the opt-in modules do, awaited.
+ *
+ * Holds no rule of MQTT. A caller's mistake throws from the call itself and changes nothing; whatever else goes wrong
+ * rejects the promise with an `MqttError`. A promise that nobody waits for never ends the process.
+ */
+import type { Hal, HalSettings, Timer } from "../../hal/socket.js";
+import { asData, asFlag, isNil, show, wrong } from "../arguments.js";
+import type { Client, ClientOptions, Data, QoS } from "../client.js";
+import { createMqtt } from "../client.js";
+import { headerLength } from "../encoder.js";
+import { END_BY_APPLICATION } from "../errors.js";
+import type { Acknowledging } from "../optional/acknowledge.js";
+import { withAcknowledge } from "../optional/acknowledge.js";
+import type { Outcome, Outcomes } from "../optional/outcomes.js";
+import { withOutcomes } from "../optional/outcomes.js";
+import { withPassword } from "../optional/password.js";
+import type { Pinging } from "../optional/ping.js";
+import { withPing } from "../optional/ping.js";
+import { bridged, MQTT_3_1 } from "../optional/protocols.js";
+import type { Expiring } from "../optional/queue.js";
+import { withQueuePolicy } from "../optional/queue.js";
+import type { ConnectionState, Reconnecting } from "../optional/reconnect.js";
+import { withReconnect } from "../optional/reconnect.js";
+import { withRetry } from "../optional/retry.js";
+import type { Streams } from "../optional/streams.js";
+import { withStreams } from "../optional/streams.js";
+import { withTimes } from "../optional/times.js";
+import type { Session } from "../session.js";
+import { MQTT_3_1_1 } from "../v311.js";
+import { ABORTED, MqttError, NOT_CONNECTED, NOT_DELIVERED, QUEUE_FULL, TIMED_OUT } from "./errors.js";
+import { Assembly, Inbox, makeMessage } from "./inbox.js";
+import type { Limits, Operation, Signal } from "./operations.js";
+import { Operations } from "./operations.js";
+import type { AsyncOptions, ClientEvent, Message, QosName, Settings } from "./options.js";
+import { asQosName, checkSeconds, readOptions } from "./options.js";
+
+/** Everything that a client is extended by. */
+type Extended = Client & Outcomes & Expiring & Streams & Reconnecting & Pinging & Partial<Acknowledging>;
+
+/** What `connect` resolves with. */
+export interface Connected {
+  /** The broker still had the session [MQTT-3.2.2-1]. With `protoVer` "v3" false: MQTT 3.1 cannot tell. */
+  sessionPresent: boolean;
+}
+
+/** What became of a message. */
+export interface Published {
+  /** 0 at QoS 0. */
+  packetId: number;
+  outcome: "delivered";
+}
+
+/** A message on its way: awaited, what became of it; and its packet id at once. */
+export interface Publication extends Promise<Published> {
+  /** 0 at QoS 0, and when the message was not accepted. */
+  readonly packetId: number;
+}
+
+export interface PublishOptions extends Limits {
+  qos?: QosName | undefined;
+  retain?: boolean | undefined;
+}
+
+/** What the broker said about a filter: the QoS granted, or 0x80: refused. Of an unsubscribe: 0. */
+export interface FilterResult {
+  filter: string;
+  reasonCode: number;
+}
+
+export interface SubscribeOptions extends Limits {
+  /** Of filters without one of their own. 0 by default. */
+  qos?: QosName | undefined;
+}
+
+/** Filters: one, several, each with or without its QoS, or a table `{filter: qos}`. */
+export type Filters = string | (string | { filter: string; qos?: QosName })[] | Record<string, QosName>;
+
+/** What `status()` answers. */
+export interface Status {
+  state: ConnectionState;
+  /** The broker of the session or attempt, or of the last one; "" before the first. */
+  host: string;
+  port: number;
+  clientid: string;
+}
+
+/** What `info()` answers: settings and counts, no secrets. */
+export interface Info extends Status {
+  name: string;
+  username: string | undefined;
+  protoVer: "v3" | "v4";
+  cleanStart: boolean;
+  keepalive: number;
+  /** Operations that wait for an acknowledgement, and all that were accepted and are not finished. */
+  inflight: number;
+  queued: number;
+  /** Messages that wait for who iterates. */
+  messages: number;
+  isPaused: boolean;
+}
+
+/** A client with promises. Made by `createClient`. */
+export class AsyncClient {
+  private readonly _options: AsyncOptions;
+  private readonly _client: Extended;
+  private readonly _session: Session;
+  private readonly _operations: Operations;
+  private readonly _assembly: Assembly;
+  private readonly _maxQueue: number;
+  private readonly _ackTimeout: number;
+  /** Ends a jam: the queue is full, and who would empty it waits for an answer that nobody reads. */
+  private readonly _jamTimer: Timer;
+  private _inbox: Inbox | undefined = undefined;
+  private _connecting: Operation<Connected> | undefined = undefined;
+  private _ending: Operation<void> | undefined = undefined;
+  /** Reading was stopped by the application, */
+  private _isPaused = false;
+  /** or by a full queue. */
+  private _isJammed = false;
+  /** As long as that is so and an operation waits, the jam timer runs. */
+  private _isLocked = false;
+  /** A session has begun, and its end was not told. */
+  private _isUp = false;
+  private _host = "";
+  private _port = 0;
+
+  /** @throws TypeError or RangeError that names the option */
+  constructor(platform: Hal, options: AsyncOptions) {
+    const settings = readOptions(options, platform);
+    const read = settings.options;
+    const hal = configure(read.hal ?? platform, read);
+    this._options = read;
+    this._maxQueue = read.maxQueue ?? 1024;
+    this._ackTimeout = read.ackTimeout ?? 30;
+    this._assembly = new Assembly(read.maxMessageLength ?? 1048576);
+    this._operations = new Operations(hal, () => this._regulate());
+    this._jamTimer = hal.createTimer(() => this._breakJam());
+    this._client = extend(hal, settings);
+    this._session = this._client.connection.session;
+    this._listen();
+  }
+
+  /** True while a session is up. */
+  get connected(): boolean {
+    return this._client.connected;
+  }
+
+  /**
+   * Connects; with `reconnect`, tries again. Resolves with the first CONNACK that accepts. Rejects when there is
+   * nothing left to try, when the broker refuses the credentials, or with the limits, which end the attempt.
+   *
+   * @throws Error when it is connected, or about to be; TypeError and RangeError for wrong limits
+   */
+  connect(limits: Limits = {}): Promise<Connected> {
+    checkOptions(limits, LIMITS);
+    if (this.connected) throw new Error("already connected");
+    if (this._connecting !== undefined) throw new Error("connecting already");
+    if (limits.signal?.aborted === true) return rejected(new MqttError(ABORTED, limits.signal.reason));
+    // What throws here leaves everything as it was.
+    this._client.connect();
+    const operation = this._operations.open<Connected>(limits, () => {
+      this._connecting = undefined;
+      this._client.abort();
+    });
+    this._connecting = operation;
+    return operation.promise;
+  }
+
+  /**
+   * Ends the session in good order: what was accepted is sent and, for at most two seconds, acknowledged; then
+   * DISCONNECT. Resolves when that is over; at once when there is no session. Ends connecting, too.
+   */
+  disconnect(): Promise<void> {
+    this._connecting?.fail(new MqttError(END_BY_APPLICATION));
+    if (this._ending !== undefined) return this._ending.promise;
+    if (!this._isUp) {
+      this.stop();
+      return Promise.resolve();
+    }
+    this._client.close();
+    this._ending = this._operations.open<void>({});
+    return this._ending.promise;
+  }
+
+  /** Ends everything at once, without DISCONNECT: the broker publishes the will. */
+  stop(): void {
+    this._connecting?.fail(new MqttError(END_BY_APPLICATION));
+    this._client.abort();
+    // The end of a session is told later.
+    if (!this._isUp) this._over();
+  }
+
+  /**
+   * Publishes. The promise has the packet id at once. It resolves when the message was handed to the network (QoS 0) or
+   * acknowledged; it rejects, with `outcome`, when that did not come about.
+   *
+   * @param payload above the size of the transmit buffer it is read while it is sent: do not change it until then
+   * @param options `timeout`, in seconds: if the message has not begun to leave by then, it is removed
+   * @throws TypeError or RangeError that names the argument
+   */
+  publish(topic: string, payload: Data = "", options: PublishOptions = {}): Publication {
+    checkOptions(options, PUBLISH);
+    const client = this._client;
+    const qos = asQosName("qos", options.qos);
+    const retain = asFlag("retain", options.retain, false);
+    const name = client.topicName(topic);
+    const data = asData("payload", payload);
+    if (options.signal?.aborted === true) return refused(new MqttError(ABORTED, options.signal.reason));
+    let isAccepted = client.publish(name, data, qos, retain);
+    if (!isAccepted && client.connected) isAccepted = this._publishLarge(name, data, qos, retain);
+    if (!isAccepted) return refused(this._refusal());
+    const packetId = qos === 0 ? 0 : this._session.outbox.lastPacketId;
+    if (options.timeout !== undefined) client.expire(toMs(options.timeout));
+    const operation = this._operations.open<Published>(options, (error) => {
+      error.packetId = packetId;
+      error.outcome ??= "unknown";
+    });
+    client.outcome((_, outcome) => {
+      if (outcome === "delivered") {
+        if (qos > 0) this._tell({ type: "puback", packetId });
+        operation.succeed({ packetId, outcome });
+      } else {
+        operation.fail(notDelivered(outcome));
+      }
+    });
+    return Object.assign(operation.promise, { packetId });
+  }
+
+  /**
+   * Subscribes, in one packet. Resolves with what the broker said about each filter, in the order of the arguments.
+   *
+   * @throws TypeError or RangeError that names the argument
+   */
+  subscribe(filters: Filters, options: SubscribeOptions = {}): Promise<FilterResult[]> {
+    checkOptions(options, SUBSCRIBE);
+    const asked = new Map<string, QoS>();
+    addFilters(asked, filters, asQosName("qos", options.qos));
+    return this._ask(asked, options, (table) => this._client.subscribe(table));
+  }
+
+  /** Unsubscribes, in one packet. Otherwise as `subscribe`. */
+  unsubscribe(filters: string | string[], options: Limits = {}): Promise<FilterResult[]> {
+    checkOptions(options, LIMITS);
+    const asked = new Map<string, QoS>();
+    addFilters(asked, filters, 0);
+    return this._ask(asked, options, (table) => this._client.unsubscribe(table));
+  }
+
+  /** Sends PINGREQ; resolves when PINGRESP came. */
+  ping(limits: Limits = {}): Promise<"pong"> {
+    checkOptions(limits, LIMITS);
+    if (limits.signal?.aborted === true) return rejected(new MqttError(ABORTED, limits.signal.reason));
+    const timeout = limits.timeout ?? this._ackTimeout;
+    let operation: Operation<"pong"> | undefined = undefined as Operation<"pong"> | undefined;
+    const answered = (_: Client, isAnswered: boolean): void => {
+      if (isAnswered) operation?.succeed("pong");
+      else operation?.fail(new MqttError(TIMED_OUT));
+    };
+    if (!this._client.ping(answered, toMs(timeout))) {
+      return rejected(new MqttError(this.connected ? QUEUE_FULL : NOT_CONNECTED, undefined,
+        this.connected ? "a ping is under way" : undefined));
+    }
+    operation = this._operations.open<"pong">(limits);
+    return operation.promise;
+  }
+
+  /** Stops reading from the network, on later connections, too, until `resume`: the broker has to wait. */
+  pause(): void {
+    this._isPaused = true;
+    this._client.pause();
+  }
+
+  /** Reads again. */
+  resume(): void {
+    this._isPaused = false;
+    if (!this._isJammed) this._client.resume();
+  }
+
+  /** As the module acknowledge has it; with `autoAck` false or "never" only. */
+  puback(packetId: number): boolean {
+    return this._acknowledging().puback(packetId);
+  }
+
+  /** As `puback`. */
+  pubrec(packetId: number): boolean {
+    return this._acknowledging().pubrec(packetId);
+  }
+
+  /** As `puback`. */
+  pubcomp(packetId: number): boolean {
+    return this._acknowledging().pubcomp(packetId);
+  }
+
+  /** As `puback`. */
+  pubrel(packetId: number): boolean {
+    return this._acknowledging().pubrel(packetId);
+  }
+
+  /** What the broker has granted: the QoS of each filter. */
+  subscriptions(): Record<string, QoS> {
+    return this._client.subscriptions() as Record<string, QoS>;
+  }
+
+  /** What the client does now, and where. */
+  status(): Status {
+    return { state: this._client.state, host: this._host, port: this._port, clientid: this._client.clientId };
+  }
+
+  /** Settings and counts, without secrets. */
+  info(): Info {
+    const { name, username, protoVer, cleanStart, keepalive } = this._options;
+    const { inflight, operations } = this._session.outbox;
+    return {
+      ...this.status(),
+      name: name ?? this._client.clientId,
+      username: username ?? undefined,
+      protoVer: protoVer ?? "v4",
+      cleanStart: cleanStart ?? true,
+      keepalive: keepalive ?? 60,
+      inflight,
+      queued: operations,
+      messages: this._inbox?.length ?? 0,
+      isPaused: this._isPaused || this._isJammed,
+    };
+  }
+
+  /**
+   * Iterates over the messages that come from now on, across connections, up to `disconnect`, `stop` or the signal;
+   * throws when a session is lost and not tried again. One iteration at a time.
+   *
+   * At most `maxQueue` messages wait; from half of that on nothing is read from the network, unless an operation waits
+   * for its acknowledgement. When the queue is full, and such an operation would wait for ever since its
+   * acknowledgement is behind messages, it is rejected after `ackTimeout`.
+   *
+   * @throws Error while there is an iteration
+   */
+  messages(options: { signal?: Signal } = {}): AsyncIterableIterator<Message, undefined> {
+    checkOptions(options, ["signal"]);
+    if (this._inbox !== undefined) throw new Error("messages is iterated over already");
+    const signal = options.signal;
+    const end = (): void => this._closeInbox(inbox, undefined);
+    const inbox = new Inbox(
+      () => this._regulate(),
+      () => {
+        signal?.removeEventListener("abort", end);
+        this._closeInbox(inbox, undefined);
+      },
+    );
+    this._inbox = inbox;
+    if (signal?.aborted === true) end();
+    else signal?.addEventListener("abort", end);
+    return inbox;
+  }
+
+  /** Hears what the client says. */
+  private _listen(): void {
+    const client = this._client;
+    client.onState((_, state, info) => {
+      const { host, port, reason, delayMs, detail } = info;
+      this._host = host;
+      this._port = port;
+      this._tell({ type: "state", state, host, port, reason, delayMs });
+      // Of a session that was lost, the end is told next.
+      if (state !== "stopped" || this._isUp) return;
+      const connecting = this._connecting;
+      this._connecting = undefined;
+      connecting?.fail(new MqttError(reason, detail));
+      this._over(new MqttError(reason, detail));
+    });
+    client.on("connect", (_, sessionPresent) => {
+      this._isUp = true;
+      this._regulate();
+      if (this._isPaused || this._isJammed) client.pause();
+      this._tell({ type: "connected", sessionPresent });
+      const connecting = this._connecting;
+      this._connecting = undefined;
+      connecting?.succeed({ sessionPresent });
+    });
+    client.on("offline", (_, reason) => {
+      this._isUp = false;
+      this._tell({ type: "disconnected", reason });
+      this._ending?.succeed();
+      this._ending = undefined;
+      if (client.state === "idle") this._over();
+      else if (client.state === "stopped") this._over(new MqttError(reason));
+    });
+    client.on("message", (_, topic, data: Uint8Array | undefined, info) => {
+      if (this._isHeard()) this._deliver(makeMessage(topic, data, info));
+    });
+    client.on("data", (_, topic, bytes, offset, total, info) => {
+      const whole = this._isHeard() ? this._assembly.add(topic, bytes, offset, total, info) : undefined;
+      if (whole === "overflow") this._tell({ type: "overflow", topic, length: total });
+      else if (whole !== undefined) this._deliver(whole);
+    });
+    if (client.onPubrel !== undefined) client.onPubrel((_, packetId) => this._tell({ type: "pubrel", packetId }));
+  }
+
+  /** True when somebody wants messages. */
+  private _isHeard(): boolean {
+    return this._inbox !== undefined || !isNil(this._options.owner);
+  }
+
+  /** Hands a message to whoever wants it. */
+  private _deliver(message: Message): void {
+    this._tell({ type: "publish", message });
+    if (this._inbox === undefined) return;
+    this._inbox.push(message);
+    this._regulate();
+  }
+
+  /** Stops reading when too much waits, and reads on when it does not. */
+  private _regulate(): void {
+    const count = this._operations.count;
+    const limit = count > 0 ? this._maxQueue : (this._maxQueue + 1) >> 1;
+    const isJammed = this._inbox !== undefined && this._inbox.length >= limit;
+    if (isJammed !== this._isJammed) {
+      this._isJammed = isJammed;
+      if (isJammed) this._client.pause();
+      else if (!this._isPaused) this._client.resume();
+    }
+    const isLocked = isJammed && count > 0;
+    if (isLocked === this._isLocked) return;
+    this._isLocked = isLocked;
+    if (isLocked) this._jamTimer.schedule(toMs(this._ackTimeout));
+    else this._jamTimer.clear();
+  }
+
+  private _breakJam(): void {
+    const text = "no answer in time: the queue of messages is full, so that nothing is read";
+    this._operations.failAll(() => new MqttError(TIMED_OUT, undefined, text));
+  }
+
+  /** Nothing is up and nothing is tried: what waits has its end. */
+  private _over(error?: MqttError): void {
+    this._operations.failAll(() => notDelivered("kept"));
+    if (this._inbox !== undefined) this._closeInbox(this._inbox, error);
+  }
+
+  private _closeInbox(inbox: Inbox, error: MqttError | undefined): void {
+    inbox.end(error);
+    if (this._inbox === inbox) this._inbox = undefined;
+    this._regulate();
+  }
+
+  private _tell(event: ClientEvent): void {
+    const owner = this._options.owner;
+    if (isNil(owner)) return;
+    try {
+      owner(event);
+    } catch (error) {
+      this._client.hal.uncaught(error);
+    }
+  }
+
+  /** A message that is larger than the transmit buffer goes out of where it is. */
+  private _publishLarge(topic: string, data: string | Uint8Array, qos: QoS, retain: boolean): boolean {
+    const capacity = this._session.outbox.arena.length;
+    if (4 * data.length <= capacity - HEADER_MOST - 4 * topic.length) return false;
+    const bytes = typeof data === "string" ? this._encode(data) : data;
+    if (headerLength(bytes.length) + HEADER_MOST + topic.length + bytes.length <= capacity) return false;
+    const read = (offset: number, into: Uint8Array, start: number, end: number): number => {
+      into.set(bytes.subarray(offset, offset + end - start), start);
+      return end - start;
+    };
+    return this._client.publishFrom(topic, { byteLength: bytes.length, read }, qos, retain);
+  }
+
+  private _encode(text: string): Uint8Array {
+    const bytes = new Uint8Array(4 * text.length);
+    return bytes.subarray(0, this._client.text.encode(text, bytes, 0, bytes.length));
+  }
+
+  /** A SUBSCRIBE or UNSUBSCRIBE, and what the broker said. */
+  private _ask(
+    asked: Map<string, QoS>,
+    limits: Limits,
+    send: (table: Record<string, QoS>) => boolean,
+  ): Promise<FilterResult[]> {
+    if (limits.signal?.aborted === true) return rejected(new MqttError(ABORTED, limits.signal.reason));
+    const table = Object.fromEntries(asked);
+    if (!send(table)) return rejected(this._refusal());
+    const operation = this._operations.open<FilterResult[]>({ timeout: this._ackTimeout, ...limits });
+    // Codes come in the order of the packet, which is that of a table: names that are numbers first.
+    const order = Object.keys(table);
+    this._client.outcome((_, outcome, granted) => {
+      if (outcome === "lost") operation.fail(notDelivered(outcome));
+      else {
+        operation.succeed([...asked.keys()].map((filter) => (
+          { filter, reasonCode: granted?.[order.indexOf(filter)] ?? 0 }
+        )));
+      }
+    });
+    return operation.promise;
+  }
+
+  /** Why an operation was not accepted. */
+  private _refusal(): MqttError {
+    return new MqttError(this._session.accepts() ? QUEUE_FULL : NOT_CONNECTED);
+  }
+
+  private _acknowledging(): Acknowledging {
+    const { puback, pubrec, pubcomp, pubrel, onPubrel } = this._client;
+    if (puback === undefined) throw new Error('autoAck must be false or "never" for the application to acknowledge');
+    return { puback, pubrec, pubcomp, pubrel, onPubrel } as Acknowledging;
+  }
+}
+
+/** The platform with its settings. */
+function configure(hal: Hal, options: AsyncOptions): Hal {
+  const settings: HalSettings = {};
+  if (!isNil(options.tcpOpts)) settings.tcpOpts = options.tcpOpts;
+  if (!isNil(options.wsHeaders)) settings.wsHeaders = options.wsHeaders;
+  if (!isNil(options.wsPath)) settings.wsPath = options.wsPath;
+  const [name] = Object.keys(settings) as (string | undefined)[];
+  if (name === undefined) return hal;
+  const isWanting = name !== "tcpOpts" && hal.webSocket !== true;
+  if (hal.configure === undefined || isWanting) throw new TypeError(`${name}: the platform's HAL has no such setting`);
+  return hal.configure(settings);
+}
+
+/** Capacities with `lowMem`. */
+const LOW_MEM = { rxCapacity: 1024, txCapacity: 4096, maxOperations: 32, receiveMaximum: 32 };
+
+/** A client of NodeMCU's face with everything that the options ask for. */
+function extend(hal: Hal, settings: Settings): Extended {
+  const { options, username, password, hosts } = settings;
+  const version = options.protoVer === "v3" ? MQTT_3_1 : MQTT_3_1_1;
+  const mqtt = createMqtt(hal, options.bridgeMode === true ? bridged(version) : version);
+  const isClean = options.cleanStart ?? true;
+  const retries = options.reconnect ?? 0;
+  const capacities = { ...hal.defaults, ...(options.lowMem === true && LOW_MEM) };
+  for (const name of ["rxCapacity", "txCapacity", "maxOperations", "receiveMaximum"] as const) {
+    capacities[name] = options[name] ?? capacities[name];
+  }
+  const clientOptions: ClientOptions = {
+    ...capacities,
+    format: "buffer",
+    // What is longer comes in pieces, and is put together here.
+    maxMessageLength: capacities.rxCapacity,
+    maxInflight: Math.min(options.maxInflight ?? Infinity, 65535),
+    connectTimeoutMs: toMs(options.connectTimeout ?? 60),
+    ackTimeoutMs: toMs(options.ackTimeout ?? 30),
+    queueOffline: options.queueOffline ?? (!isClean && retries > 0),
+  };
+  const secret = typeof password === "function" ? undefined : password;
+  const client = mqtt.Client(options.clientid, options.keepalive, username, secret, isClean, clientOptions);
+  withTimes(client, { connack: true, keepAlive: options.keepalive !== 0 });
+  if (typeof password === "function") withPassword(client, password);
+  if (!isNil(options.willTopic)) {
+    client.lwt(options.willTopic, options.willPayload ?? "", asQosName("willQos", options.willQos), options.willRetain);
+  }
+  withQueuePolicy(withOutcomes(client), {});
+  withStreams(client);
+  if (!isNil(options.autoAck) && options.autoAck !== true) withAcknowledge(client, { autoAck: options.autoAck });
+  if (!isNil(options.retryInterval)) withRetry(client, { retryIntervalMs: toMs(options.retryInterval) });
+  withPing(client, { forcePing: options.forcePing ?? false });
+  const minDelayMs = toMs(options.reconnectTimeout ?? 5);
+  return withReconnect(client, {
+    hosts,
+    minDelayMs,
+    maxDelayMs: isNil(options.reconnectCap) ? Math.max(60000, minDelayMs) : toMs(options.reconnectCap),
+    stableMs: toMs(options.stableTime ?? 10),
+    maxRounds: retries === Infinity ? 0 : retries + 1,
+    maxSubscriptions: options.maxSubscriptions ?? 256,
+  }) as Extended;
+}
+
+function toMs(seconds: number): number {
+  return Math.ceil(seconds * 1000);
+}
+
+/** Type, length, length of the topic name and packet id, beside the topic name itself: at most. */
+const HEADER_MOST = 9;
+
+const LIMITS = ["timeout", "signal"];
+const PUBLISH = ["qos", "retain", ...LIMITS];
+const SUBSCRIBE = ["qos", ...LIMITS];
+
+/** Checks the names of options, and those that all calls have. */
+function checkOptions(options: unknown, names: string[]): void {
+  if (typeof options !== "object" || options === null) throw wrong("options", "an object", options);
+  for (const name of Object.keys(options)) {
+    if (!names.includes(name)) throw new TypeError("unknown option " + show(name));
+  }
+  const { timeout, signal } = options as Limits;
+  if (timeout !== undefined) checkSeconds("timeout", timeout);
+  if (signal !== undefined && typeof (signal as unknown as { aborted?: unknown } | null)?.aborted !== "boolean") {
+    throw wrong("signal", "an AbortSignal", signal);
+  }
+}
+
+/** Adds filters and their QoS, in the order of the arguments. */
+function addFilters(asked: Map<string, QoS>, filters: unknown, qos: QoS): void {
+  const add = (filter: unknown, own: unknown): void => {
+    if (typeof filter !== "string") throw wrong("filter", "a string", filter);
+    if (asked.has(filter)) throw new TypeError(`filter ${show(filter)} must not be given twice`);
+    asked.set(filter, isNil(own) ? qos : asQosName(`qos of ${show(filter)}`, own));
+  };
+  if (typeof filters === "string") {
+    add(filters, undefined);
+  } else if (Array.isArray(filters)) {
+    for (const each of filters as unknown[]) {
+      if (typeof each !== "object" || each === null) add(each, undefined);
+      else add((each as { filter?: unknown }).filter, (each as { qos?: unknown }).qos);
+    }
+  } else if (typeof filters === "object" && filters !== null) {
+    for (const [filter, own] of Object.entries(filters)) add(filter, own);
+  } else {
+    throw wrong("filters", "a filter, an array of filters or a table {filter: qos}", filters);
+  }
+  if (asked.size === 0) throw new TypeError("filters must be at least one");
+}
+
+function notDelivered(outcome: Outcome | "kept"): MqttError {
+  const error = new MqttError(NOT_DELIVERED, undefined, OUTCOMES[outcome]);
+  error.outcome = outcome;
+  return error;
+}
+
+const OUTCOMES: Record<Outcome | "kept", string> = {
+  delivered: "delivered",
+  refused: "the broker refused it",
+  expired: "too old before it could leave",
+  dropped: "it made room for a newer message",
+  lost: "lost with its connection",
+  kept: "not acknowledged yet: the session keeps it for the next connection",
+};
+
+/** A promise that was rejected, and does not end the process when nobody waits for it. */
+function rejected(error: MqttError): Promise<never> {
+  const promise = Promise.reject(error);
+  promise.catch(() => {});
+  return promise;
+}
+
+function refused(error: MqttError): Publication {
+  return Object.assign(rejected(error), { packetId: 0 });
+}

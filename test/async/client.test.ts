@@ -1,0 +1,535 @@
+/** The promise face on the mock platform. */
+import { describe, expect, test } from "@jest/globals";
+import { AsyncClient } from "../../src/async/client.js";
+import { MqttError, NOT_CONNECTED, QUEUE_FULL } from "../../src/async/errors.js";
+import { MockHal } from "../../hal/mock.js";
+import { ack, connack, letters, message, PINGRESP, suback } from "../support/device.js";
+import { AsyncDevice, flush, Outcome } from "../support/async-device.js";
+
+describe("connect", () => {
+  test("resolves with CONNACK, and says whether the broker had the session [MQTT-3.2.2-2]", async () => {
+    for (const isPresent of [false, true]) {
+      const device = new AsyncDevice({ cleanStart: false });
+      const outcome = new Outcome(device.client.connect());
+      device.hal.socket.connect();
+      expect(device.sent()).toEqual(['CONNECT "id" persistent 60']);
+      await flush();
+      expect(outcome.text).toBe("pending");
+      await device.send(connack(0, isPresent));
+      expect(outcome.text).toBe(JSON.stringify({ sessionPresent: isPresent }));
+      expect(await device.take()).toEqual([JSON.stringify({ type: "connected", sessionPresent: isPresent })]);
+      expect(device.client.connected).toBe(true);
+    }
+  });
+
+  test("rejects with the reason when the host cannot be reached, and can be called again", async () => {
+    const device = new AsyncDevice();
+    const outcome = new Outcome(device.client.connect());
+    device.hal.socket.fail("refused", new Error("nothing listens"));
+    device.hal.settle();
+    await flush();
+    expect(outcome.text).toBe("MqttError: the broker cannot be reached (nothing listens)");
+    await device.up();
+  });
+
+  test("rejects with the return code of CONNACK", async () => {
+    const device = new AsyncDevice({ reconnect: Infinity });
+    const connecting = device.client.connect();
+    device.hal.socket.connect();
+    device.sent();
+    await device.send(connack(5));
+    await expect(connecting).rejects.toMatchObject({ reason: 5, message: "refused: not authorized" });
+    expect(device.client.status().state).toBe("stopped");
+    device.hal.advance(1000000);
+    expect(device.hal.sockets).toHaveLength(1);
+  });
+
+  test("tries all hosts in order, once, without reconnect", async () => {
+    const hosts = ["one", { host: "two", port: 2 }, ["three", 3] as [string, number]];
+    const device = new AsyncDevice({ hosts });
+    const outcome = new Outcome(device.client.connect());
+    for (const [index, place] of ["one:1883", "two:2", "three:3"].entries()) {
+      expect(device.hal.sockets).toHaveLength(index + 1);
+      expect(`${device.hal.socket.host}:${device.hal.socket.port}`).toBe(place);
+      device.hal.socket.fail("refused");
+      device.hal.settle();
+      await flush();
+    }
+    expect(outcome.text).toBe("MqttError: the broker cannot be reached");
+    device.hal.advance(1000000);
+    expect(device.hal.sockets).toHaveLength(3);
+  });
+
+  test("with reconnect tries so often again, then rejects", async () => {
+    const device = new AsyncDevice({ reconnect: 2, reconnectTimeout: 1 });
+    device.hal.script = (socket) => socket.fail("refused");
+    const outcome = new Outcome(device.client.connect());
+    await device.advance(60000);
+    expect(outcome.text).toBe("MqttError: the broker cannot be reached");
+    expect(device.hal.sockets).toHaveLength(3);
+  });
+
+  test("ends with its timeout or signal, and leaves nothing behind", async () => {
+    const device = new AsyncDevice();
+    const late = new Outcome(device.client.connect({ timeout: 2 }));
+    await device.advance(2000);
+    expect(late.text).toBe("MqttError: no answer in time");
+    expect(device.hal.socket.closed).toBe(true);
+    const controller = new AbortController();
+    const aborted = new Outcome(device.client.connect({ signal: controller.signal }));
+    controller.abort(new Error("enough"));
+    await flush();
+    expect(aborted.text).toBe("MqttError: aborted (enough)");
+    expect(device.hal.socket.closed).toBe(true);
+    const before = device.hal.sockets.length;
+    const never = new Outcome(device.client.connect({ signal: controller.signal }));
+    await flush();
+    expect(never.text).toBe("MqttError: aborted (enough)");
+    expect(device.hal.sockets).toHaveLength(before);
+    await device.up();
+  });
+
+  test("the limit up to CONNACK is connectTimeout", async () => {
+    const device = new AsyncDevice({ connectTimeout: 20 });
+    const outcome = new Outcome(device.client.connect());
+    device.hal.socket.connect();
+    await device.advance(19999);
+    expect(outcome.text).toBe("pending");
+    await device.advance(1);
+    expect(outcome.text).toBe("MqttError: the broker did not answer CONNECT in time");
+  });
+
+  test("throws while connected or connecting, and changes nothing", async () => {
+    const device = new AsyncDevice();
+    const connecting = device.client.connect();
+    expect(() => device.client.connect()).toThrow("connecting already");
+    device.hal.socket.connect();
+    device.sent();
+    await device.send(connack());
+    await connecting;
+    expect(() => device.client.connect()).toThrow("already connected");
+    expect(device.client.connected).toBe(true);
+  });
+});
+
+describe("publish", () => {
+  test("resolves at QoS 0 when it was handed to the network", async () => {
+    const device = await new AsyncDevice().up();
+    const publication = device.client.publish("t", "x");
+    expect(publication.packetId).toBe(0);
+    const outcome = new Outcome(publication);
+    expect(device.sent()).toEqual(["PUBLISH t=x"]);
+    await flush();
+    expect(outcome.text).toBe('{"packetId":0,"outcome":"delivered"}');
+  });
+
+  test("has the packet id at once, and resolves at QoS 1 and 2 when it was acknowledged", async () => {
+    const device = await new AsyncDevice().up();
+    const one = device.client.publish("t", "1", { qos: "at_least_once", retain: true });
+    const two = device.client.publish("t", new Uint8Array([50]), { qos: 2 });
+    expect([one.packetId, two.packetId]).toEqual([1, 2]);
+    const outcomes = [new Outcome(one), new Outcome(two)];
+    expect(device.sent()).toEqual(["PUBLISH t=1 q1 #1 retain", "PUBLISH t=2 q2 #2"]);
+    await device.send(ack("PUBACK", 1), ack("PUBREC", 2));
+    expect(outcomes.map(({ text }) => text)).toEqual(['{"packetId":1,"outcome":"delivered"}', "pending"]);
+    await device.send(ack("PUBCOMP", 2));
+    expect(outcomes[1].text).toBe('{"packetId":2,"outcome":"delivered"}');
+    expect(await device.take()).toEqual(['{"type":"puback","packetId":1}', '{"type":"puback","packetId":2}']);
+  });
+
+  test("rejects at once without a session, and with a full queue", async () => {
+    const device = new AsyncDevice({ maxOperations: 2 });
+    await expect(device.client.publish("t", "x")).rejects.toMatchObject({ reason: NOT_CONNECTED, packetId: 0 });
+    await device.up();
+    for (let i = 0; i < 2; i++) void device.client.publish("t", "x", { qos: 1 });
+    const full = device.client.publish("t", "x", { qos: 1 });
+    expect(full.packetId).toBe(0);
+    await expect(full).rejects.toMatchObject({ reason: QUEUE_FULL });
+  });
+
+  test("rejects what is lost with its session, which ends nobody who does not wait for it", async () => {
+    const device = await new AsyncDevice().up();
+    const lost = device.client.publish("t", "x", { qos: 1 });
+    device.hal.settle();
+    device.hal.socket.reset();
+    device.hal.settle();
+    await flush();
+    const error = await lost.catch((reason: unknown) => reason);
+    expect(error).toBeInstanceOf(MqttError);
+    expect(error).toMatchObject({ outcome: "lost", packetId: 1 });
+  });
+
+  test("of a kept session resolves on a later connection", async () => {
+    const device = await new AsyncDevice({ cleanStart: false, reconnect: Infinity, reconnectTimeout: 1 }).up();
+    const outcome = new Outcome(device.client.publish("t", "x", { qos: 1 }));
+    device.hal.settle();
+    device.hal.socket.reset();
+    await device.advance(1000);
+    const behind = new Outcome(device.client.publish("t", "behind", { qos: 1 }));
+    device.hal.socket.connect();
+    device.sent();
+    await device.send(connack(0, true));
+    expect(device.sent()).toEqual(["PUBLISH t=x q1 #1 dup", "PUBLISH t=behind q1 #2"]);
+    await device.send(ack("PUBACK", 1), ack("PUBACK", 2));
+    expect([outcome.text, behind.text].map((text) => text.includes("delivered"))).toEqual([true, true]);
+  });
+
+  test("of a kept session that is given up rejects: kept", async () => {
+    const device = await new AsyncDevice({ cleanStart: false }).up();
+    const publication = device.client.publish("t", "x", { qos: 1 });
+    device.hal.settle();
+    device.client.stop();
+    device.hal.settle();
+    await expect(publication).rejects.toMatchObject({ outcome: "kept", packetId: 1 });
+    await device.up(true);
+    expect(device.sent()).toEqual(["PUBLISH t=x q1 #1 dup"]);
+  });
+
+  test("with a timeout: removed if it has not begun to leave, unknown if it has", async () => {
+    const device = await new AsyncDevice({ maxInflight: 1 }).up();
+    const sent = device.client.publish("t", "1", { qos: 1, timeout: 1 });
+    const waiting = device.client.publish("t", "2", { qos: 1, timeout: 1 });
+    device.hal.settle();
+    await device.advance(1000);
+    await expect(sent).rejects.toMatchObject({ outcome: "unknown", packetId: 1 });
+    await expect(waiting).rejects.toMatchObject({ packetId: 2 });
+    await device.send(ack("PUBACK", 1));
+    expect(device.sent()).toEqual(["PUBLISH t=1 q1 #1"]);
+  });
+
+  test("with a signal: stops waiting", async () => {
+    const device = await new AsyncDevice().up();
+    const controller = new AbortController();
+    const outcome = new Outcome(device.client.publish("t", "1", { qos: 1, signal: controller.signal }));
+    controller.abort();
+    await flush();
+    expect(outcome.text).toContain("MqttError: aborted");
+    await device.send(ack("PUBACK", 1));
+    const never = new Outcome(device.client.publish("t", "2", { signal: controller.signal }));
+    await flush();
+    expect(never.text).toContain("MqttError: aborted");
+    expect(device.sent()).toEqual(["PUBLISH t=1 q1 #1"]);
+  });
+
+  test("what is larger than the transmit buffer leaves all the same, text too", async () => {
+    const device = await new AsyncDevice({ txCapacity: 128 }).up();
+    const text = letters(1000);
+    const outcome = new Outcome(device.client.publish("t", text, { qos: 1 }));
+    device.hal.settle();
+    expect(device.sent()).toEqual([`PUBLISH t=${text} q1 #1`]);
+    await device.send(ack("PUBACK", 1));
+    expect(outcome.text).toContain("delivered");
+    const bytes = new Outcome(device.client.publish("t", Buffer.from(text)));
+    expect(device.sent()).toEqual([`PUBLISH t=${text}`]);
+    await flush();
+    expect(bytes.text).toContain("delivered");
+  });
+
+  test("wrong arguments throw by name, and change nothing", async () => {
+    const device = await new AsyncDevice().up();
+    const { client } = device;
+    const publish = client.publish.bind(client) as (...args: unknown[]) => unknown;
+    expect(() => publish("a/+", "x")).toThrow("topic must be");
+    expect(() => publish("", "x")).toThrow("topic must be");
+    expect(() => publish("t", {})).toThrow("payload must be");
+    expect(() => publish("t", "x", { qos: 3 })).toThrow("qos must be");
+    expect(() => publish("t", "x", { retain: "yes" })).toThrow("retain must be");
+    expect(() => publish("t", "x", { nl: true })).toThrow('unknown option "nl"');
+    expect(() => publish("t", "x", { timeout: 0 })).toThrow("timeout must be");
+    expect(() => publish("t", "x", { signal: {} })).toThrow("signal must be an AbortSignal");
+    expect(() => publish("t", "\ud800")).toThrow("payload must not have a lone surrogate");
+    expect(device.sent()).toEqual([]);
+    expect(client.info().queued).toBe(0);
+  });
+});
+
+describe("subscribe and unsubscribe", () => {
+  test("resolve with what the broker said about each filter, in the order of the arguments", async () => {
+    const device = await new AsyncDevice().up();
+    const { client } = device;
+    const results = client.subscribe(["b", { filter: "2", qos: 2 }, { filter: "1" }], { qos: 1 });
+    // Names that are numbers come first in a table of the language.
+    expect(device.sent()).toEqual(["SUBSCRIBE #1 1:1 2:2 b:1"]);
+    await device.send(suback(1, 0, 128, 1));
+    expect(await results).toEqual([
+      { filter: "b", reasonCode: 1 }, { filter: "2", reasonCode: 128 }, { filter: "1", reasonCode: 0 },
+    ]);
+    expect(client.subscriptions()).toEqual({ b: 1, 1: 0 });
+    const gone = client.unsubscribe(["b", "1"]);
+    expect(device.sent()).toEqual(["UNSUBSCRIBE #2 1 b"]);
+    await device.send(ack("UNSUBACK", 2));
+    expect(await gone).toEqual([{ filter: "b", reasonCode: 0 }, { filter: "1", reasonCode: 0 }]);
+    expect(client.subscriptions()).toEqual({});
+  });
+
+  test("take one filter, and a table, too", async () => {
+    const device = await new AsyncDevice().up();
+    const one = device.client.subscribe("t");
+    const two = device.client.subscribe({ a: "exactly_once", b: 0 });
+    expect(device.sent()).toEqual(["SUBSCRIBE #1 t:0", "SUBSCRIBE #2 a:2 b:0"]);
+    await device.send(suback(1, 128), suback(2, 2, 0));
+    expect(await one).toEqual([{ filter: "t", reasonCode: 128 }]);
+    expect(await two).toEqual([{ filter: "a", reasonCode: 2 }, { filter: "b", reasonCode: 0 }]);
+  });
+
+  test("reject without a session, with their session, and when no answer comes", async () => {
+    const device = new AsyncDevice({ ackTimeout: 30 });
+    await expect(device.client.subscribe("t")).rejects.toMatchObject({ reason: NOT_CONNECTED });
+    await device.up();
+    const timed = new Outcome(device.client.subscribe("t", { timeout: 1 }));
+    const lost = new Outcome(device.client.subscribe("u"));
+    await device.advance(1000);
+    expect(timed.text).toBe("MqttError: no answer in time");
+    device.hal.socket.reset();
+    await device.advance(0);
+    expect(lost.text).toBe("MqttError: lost with its connection");
+  });
+
+  test("wrong arguments throw by name, and change nothing", async () => {
+    const device = await new AsyncDevice().up();
+    const subscribe = device.client.subscribe.bind(device.client) as (...args: unknown[]) => unknown;
+    expect(() => subscribe(["a", "a"])).toThrow('filter "a" must not be given twice');
+    expect(() => subscribe([])).toThrow("filters must be at least one");
+    expect(() => subscribe("a#")).toThrow("topic must be a valid topic filter");
+    expect(() => subscribe(["a", 5])).toThrow("filter must be a string, not 5");
+    expect(() => subscribe({ a: 3 })).toThrow('qos of "a" must be');
+    expect(() => subscribe("a", { nl: true })).toThrow('unknown option "nl"');
+    expect(() => subscribe(undefined)).toThrow("filters must be");
+    expect(device.sent()).toEqual([]);
+  });
+});
+
+describe("messages", () => {
+  test("come in their order, with bytes of their own, and end with disconnect", async () => {
+    const device = await new AsyncDevice().up();
+    const seen: string[] = [];
+    const reading = (async () => {
+      for await (const each of device.client.messages()) {
+        seen.push(`${each.topic}=${Buffer.from(each.payload).toString()} q${each.qos}`);
+      }
+    })();
+    await device.send(message("a", "1"), message("b", "", { qos: 1, id: 5 }));
+    await device.send(message("c", "3"));
+    expect(seen).toEqual(["a=1 q0", "b= q1", "c=3 q0"]);
+    expect(device.sent()).toEqual(["PUBACK #5"]);
+    const gone = device.client.disconnect();
+    expect(device.sent()).toEqual(["DISCONNECT"]);
+    device.hal.settle();
+    await gone;
+    await reading;
+  });
+
+  test("what waits when the session ends is still handed out; a loss is thrown behind it", async () => {
+    const device = await new AsyncDevice().up();
+    const messages = device.client.messages();
+    await device.send(message("a", "1"));
+    device.hal.socket.reset();
+    device.hal.settle();
+    expect((await messages.next()).value).toMatchObject({ topic: "a" });
+    await expect(messages.next()).rejects.toMatchObject({ reason: -10 });
+    expect(await messages.next()).toEqual({ value: undefined, done: true });
+  });
+
+  test("go on across connections, with reconnect", async () => {
+    const device = await new AsyncDevice({ reconnect: 3, reconnectTimeout: 1 }).up();
+    const messages = device.client.messages();
+    device.hal.socket.reset();
+    await device.advance(1000);
+    device.hal.socket.connect();
+    device.sent();
+    await device.send(connack());
+    await device.send(message("a", "again"));
+    expect((await messages.next()).value).toMatchObject({ topic: "a" });
+  });
+
+  test("nothing is read from half of maxQueue on, and reading goes on when there is room", async () => {
+    const device = await new AsyncDevice({ maxQueue: 4, owner: undefined as never }).up();
+    const messages = device.client.messages();
+    await device.send(...["1", "2", "3", "4", "5"].map((payload) => message("t", payload)));
+    expect(device.client.info()).toMatchObject({ messages: 2, isPaused: true });
+    for (const expected of ["1", "2", "3", "4", "5"]) {
+      const { value } = await messages.next();
+      expect(Buffer.from(value!.payload).toString()).toBe(expected);
+      device.hal.settle();
+    }
+    expect(device.client.info()).toMatchObject({ messages: 0, isPaused: false });
+  });
+
+  test("an acknowledgement behind messages is still read, while there is room", async () => {
+    const device = await new AsyncDevice({ maxQueue: 8 }).up();
+    const messages = device.client.messages();
+    await device.send(...["1", "2", "3", "4"].map((payload) => message("t", payload)));
+    expect(device.client.info()).toMatchObject({ messages: 4, isPaused: true });
+    const outcome = new Outcome(device.client.publish("t", "x", { qos: 1 }));
+    await device.send(message("t", "5"), ack("PUBACK", 1));
+    expect(outcome.text).toContain("delivered");
+    expect(device.client.info()).toMatchObject({ messages: 5, isPaused: true });
+    await messages.return!();
+    expect(device.client.info()).toMatchObject({ messages: 0, isPaused: false });
+  });
+
+  test("who waits for an answer that is behind a full queue is told so", async () => {
+    const device = await new AsyncDevice({ maxQueue: 2, ackTimeout: 5 }).up();
+    const messages = device.client.messages();
+    const outcome = new Outcome(device.client.publish("t", "x", { qos: 1 }));
+    await device.send(message("t", "1"), message("t", "2"), message("t", "3"), ack("PUBACK", 1));
+    await device.advance(4999);
+    expect(outcome.text).toBe("pending");
+    await device.advance(1);
+    expect(outcome.text).toBe(
+      "MqttError: no answer in time: the queue of messages is full, so that nothing is read",
+    );
+    for (const expected of ["1", "2", "3"]) {
+      const { value } = await messages.next();
+      expect(Buffer.from(value!.payload).toString()).toBe(expected);
+      device.hal.settle();
+    }
+  });
+
+  test("one that is longer than the receive buffer is put together; one above maxMessageLength is told", async () => {
+    const device = await new AsyncDevice({ rxCapacity: 128, maxMessageLength: 1000 }).up();
+    const messages = device.client.messages();
+    const text = letters(1000);
+    await device.send(message("t", text), message("t", `${text}!`), message("t", "behind"));
+    expect(Buffer.from((await messages.next()).value!.payload).toString()).toBe(text);
+    expect(Buffer.from((await messages.next()).value!.payload).toString()).toBe("behind");
+    expect(await device.take()).toEqual([
+      `t=${text}`, '{"type":"overflow","topic":"t","length":1001}', "t=behind",
+    ]);
+  });
+
+  test("end with the signal, and with return; one iteration at a time", async () => {
+    const device = await new AsyncDevice().up();
+    const controller = new AbortController();
+    const messages = device.client.messages({ signal: controller.signal });
+    expect(() => device.client.messages()).toThrow("iterated over already");
+    const waiting = messages.next();
+    controller.abort();
+    expect(await waiting).toEqual({ value: undefined, done: true });
+    const none = device.client.messages({ signal: controller.signal });
+    expect(await none.next()).toEqual({ value: undefined, done: true });
+    const other = device.client.messages();
+    await other.return!();
+    expect(device.client.messages()).not.toBe(other);
+  });
+});
+
+describe("the rest", () => {
+  test("ping resolves with PINGRESP, and rejects without", async () => {
+    const device = new AsyncDevice({ ackTimeout: 5 });
+    await expect(device.client.ping()).rejects.toMatchObject({ reason: NOT_CONNECTED });
+    await device.up();
+    const answered = device.client.ping();
+    expect(device.sent()).toEqual(["PINGREQ"]);
+    await device.send(PINGRESP);
+    expect(await answered).toBe("pong");
+    const silent = new Outcome(device.client.ping());
+    await device.advance(5000);
+    expect(silent.text).toBe("MqttError: no answer in time");
+  });
+
+  test("pause and resume: nothing is read in between, on a later connection neither", async () => {
+    const device = await new AsyncDevice({ reconnect: 1, reconnectTimeout: 1 }).up();
+    device.client.pause();
+    await device.send(message("t", "1"));
+    expect(await device.take()).toEqual([]);
+    device.client.resume();
+    expect(await device.take()).toEqual(["t=1"]);
+    device.client.pause();
+    device.hal.socket.reset();
+    await device.advance(1000);
+    device.hal.socket.connect();
+    device.sent();
+    await device.send(connack());
+    await device.take();
+    await device.send(message("t", "2"));
+    expect(await device.take()).toEqual([]);
+    device.client.resume();
+    expect(await device.take()).toEqual(["t=2"]);
+  });
+
+  test("disconnect sends DISCONNECT behind everything else; stop sends none", async () => {
+    const device = await new AsyncDevice().up();
+    const outcome = new Outcome(device.client.publish("t", "x", { qos: 1 }));
+    const gone = new Outcome(device.client.disconnect());
+    expect(device.sent()).toEqual(["PUBLISH t=x q1 #1"]);
+    await device.send(ack("PUBACK", 1));
+    expect(device.sent()).toEqual(["DISCONNECT"]);
+    await flush();
+    expect([outcome.text, gone.text]).toEqual(['{"packetId":1,"outcome":"delivered"}', "done"]);
+    await device.up();
+    device.client.stop();
+    expect(device.sent()).toEqual([]);
+    expect(device.hal.socket.closed).toBe(true);
+    expect(await device.take()).toEqual(['{"type":"disconnected","reason":0}']);
+  });
+
+  test("disconnect and stop end an attempt and a pause at once", async () => {
+    for (const end of ["disconnect", "stop"] as const) {
+      const device = new AsyncDevice({ reconnect: Infinity });
+      const attempt = new Outcome(device.client.connect());
+      const ended = device.client[end]();
+      await device.advance(0);
+      await ended;
+      expect(attempt.text).toBe("MqttError: disconnected");
+      expect(device.hal.socket.closed).toBe(true);
+      device.hal.script = (socket) => socket.fail("refused");
+      const pause = new Outcome(device.client.connect());
+      await device.advance(1);
+      expect(device.client.status().state).toBe("waiting");
+      await device.client[end]();
+      await flush();
+      expect(pause.text).toBe("MqttError: disconnected");
+      await device.advance(1000000);
+      expect(device.client.status().state).toBe("idle");
+    }
+  });
+
+  test("autoAck false: the application acknowledges, and is told of PUBREL", async () => {
+    const device = await new AsyncDevice({ autoAck: false }).up();
+    await device.send(message("t", "1", { qos: 1, id: 3 }), message("t", "2", { qos: 2, id: 4 }));
+    expect(device.sent()).toEqual(["PUBREC #4"]);
+    expect(device.client.puback(3)).toBe(true);
+    expect(device.sent()).toEqual(["PUBACK #3"]);
+    await device.send(ack("PUBREL", 4));
+    expect(await device.take()).toEqual(["t=1", "t=2", '{"type":"pubrel","packetId":4}']);
+    expect(device.client.pubcomp(4)).toBe(true);
+    expect(device.sent()).toEqual(["PUBCOMP #4"]);
+    expect(device.client.puback(3)).toBe(false);
+    const automatic = await new AsyncDevice().up();
+    expect(() => automatic.client.puback(3)).toThrow("autoAck must be false");
+  });
+
+  test("an owner that throws surfaces as uncaught, and harms nothing", async () => {
+    const device = new AsyncDevice({
+      owner() {
+        throw new Error("mine");
+      },
+    });
+    await device.up();
+    const outcome = new Outcome(device.client.publish("t", "x"));
+    await device.advance(0);
+    expect(outcome.text).toContain("delivered");
+    expect(device.hal.uncaughtErrors.splice(0).length).toBeGreaterThan(0);
+  });
+
+  test("info has settings and counts, and no password", async () => {
+    const device = await new AsyncDevice({ name: "mine", username: "user", password: "hush", keepalive: 0 }).up();
+    void device.client.publish("t", "x", { qos: 1 });
+    device.hal.settle();
+    expect(device.client.info()).toEqual({
+      state: "connected", host: "localhost", port: 1883, clientid: "id", name: "mine", username: "user",
+      protoVer: "v4", cleanStart: true, keepalive: 0, inflight: 1, queued: 1, messages: 0, isPaused: false,
+    });
+    expect(JSON.stringify(device.client.info())).not.toContain("hush");
+  });
+
+  test("several clients share a platform", async () => {
+    const hal = new MockHal();
+    const clients = [new AsyncClient(hal, { host: "a" }), new AsyncClient(hal, { host: "b" })];
+    for (const client of clients) void client.connect();
+    expect(hal.sockets.map(({ host }) => host)).toEqual(["a", "b"]);
+    for (const client of clients) client.stop();
+    await flush();
+  });
+});
