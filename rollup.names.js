@@ -61,13 +61,17 @@ function shortName(index) {
 
 /**
  * Member -> what it is called on boards: those that are declared in the sources but for the ones that somebody else
- * calls. Those that are written most often have the shortest names.
+ * calls. Those that are written most often have the shortest names; those of the client before those of modules that
+ * add to it, so that a module more does not make the client larger.
  */
 function makeNames() {
   const kept = keptNames();
   const declared = new Set();
   const counts = new Map();
-  const sources = [...filesIn(resolve(root, "src")), ...filesIn(resolve(root, "src/optional"))];
+  /** The same in the client alone. */
+  const ownCounts = new Map();
+  const own = filesIn(resolve(root, "src"));
+  const sources = [...own, ...filesIn(resolve(root, "src/optional"))];
   const hals = filesIn(resolve(root, "hal"), /^(?:ecma419|esp|flash|key-value|moddable).*\.ts$/);
   for (const path of [...sources, ...hals]) {
     walk(path, (node) => {
@@ -78,11 +82,14 @@ function makeNames() {
       // In a HAL, what is not private may be a member of the platform's.
       if (hals.includes(path) && !name.startsWith("_")) kept.add(name);
       else if (!ts.isPropertyAccessExpression(node)) declared.add(name);
-      counts.set(name, (counts.get(name) ?? 0) + (ts.isTypeElement(node) ? 0 : 1));
+      const times = ts.isTypeElement(node) ? 0 : 1;
+      counts.set(name, (counts.get(name) ?? 0) + times);
+      if (own.includes(path)) ownCounts.set(name, (ownCounts.get(name) ?? 0) + times);
     });
   }
   const names = [...declared].filter((name) => !kept.has(name));
-  names.sort((a, b) => counts.get(b) - counts.get(a) || (a < b ? -1 : 1));
+  const ownCount = (name) => ownCounts.get(name) ?? 0;
+  names.sort((a, b) => ownCount(b) - ownCount(a) || counts.get(b) - counts.get(a) || (a < b ? -1 : 1));
   const made = {};
   let index = 0;
   for (const name of names) {

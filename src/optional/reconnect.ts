@@ -53,7 +53,10 @@ export interface ReconnectOptions {
   maxDelayMs?: number;
   /** A session that lasts so long has the pauses begin anew, 0..2^30; 10,000 by default. */
   stableMs?: number;
-  /** Rounds that may fail in a row, without one CONNACK that accepts; then it stops. 0, the default: no limit. */
+  /**
+   * Rounds that may fail in a row, without one CONNACK that accepts; then it stops. The loss of a session counts as one:
+   * 1 is one round, and none behind a loss. 0, the default: no limit.
+   */
   maxRounds?: number;
   /** True: tries again, `maxDelayMs` later, when the broker has refused the client. False by default: it stops. */
   retryRefused?: boolean;
@@ -301,7 +304,7 @@ class ReconnectLink extends Link {
     this._report();
     this._isShort = false;
     if (!this._isWanted) this._set("idle", 0, reason, undefined);
-    else if (this.connection.isIdle()) this._pause(0, reason, undefined);
+    else if (this.connection.isIdle()) this._fail(0, reason, undefined);
     else this._set("connecting", 0, 0, undefined);
     this._report();
     super.onOffline(reason);
@@ -346,18 +349,23 @@ class ReconnectLink extends Link {
     const isRefused = reason === CONNACK_REFUSED_PROTOCOL_VER || reason === CONNACK_REFUSED_ID_REJECTED ||
       reason === CONNACK_REFUSED_BAD_USER_OR_PASS || reason === CONNACK_REFUSED_NOT_AUTHORIZED;
     if (!isRefused && this._at + 1 < this._targets.length) return this._begin(this._at + 1);
-    this._failures++;
-    const isLast = settings.maxRounds > 0 && this._failures >= settings.maxRounds;
-    if (isLast || (isRefused && !settings.retryRefused)) {
-      this._isWanted = false;
-      return this._set("stopped", 0, reason, detail);
-    }
-    this._pause(isRefused ? settings.maxDelayMs : 0, reason, detail);
+    if (isRefused && !settings.retryRefused) this._stop(reason, detail);
+    else this._fail(isRefused ? settings.maxDelayMs : 0, reason, detail);
   }
 
-  /** @param delayMs how long; 0: as is due to the round */
-  private _pause(delayMs: number, reason: number, detail: unknown): void {
+  private _stop(reason: number, detail: unknown): void {
+    this._isWanted = false;
+    this._set("stopped", 0, reason, detail);
+  }
+
+  /**
+   * A round has failed, or a session was lost.
+   *
+   * @param delayMs how long to wait; 0: as is due to the round
+   */
+  private _fail(delayMs: number, reason: number, detail: unknown): void {
     const settings = this._settings;
+    if (++this._failures === settings.maxRounds) return this._stop(reason, detail);
     const mostMs = settings.minDelayMs * Math.pow(2, this._round++);
     const pauseMs = delayMs > 0 ? delayMs : this._draw(mostMs < settings.maxDelayMs ? mostMs : settings.maxDelayMs);
     this._dueMs = this._hal.now() + pauseMs;

@@ -188,7 +188,7 @@ export function parseUrl(text: string): BrokerUrl {
 }
 
 /** `host` of `Hal.open` for a URL. Throws when the URL has what `connect` has no use for. */
-function hostOf(url: BrokerUrl, hasWebSocket: boolean): string {
+export function hostOf(url: BrokerUrl, hasWebSocket: boolean): string {
   if (url.username !== "" || url.password !== "") {
     throw wrongUrl("a username and a password are for mqtt.Client, not for connect");
   }
