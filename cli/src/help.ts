@@ -19,7 +19,7 @@ Connection:
   -u, --username <name>                  -P, --password <password>, better in a
   --password-file <file>                   file or in $MCU_MQTT_PASSWORD
   -C, --clientid <id>                    -k, --keepalive <seconds>  300
-  -V, --protocol-version v3.1.1          --persistent  keep the session
+  -V, --protocol-version v3.1.1|v3.1     --persistent  keep the session
   --reconnect <times>  0                 --reconnect-delay <seconds>  1
   -W, --timeout <seconds>  then exit 27  --max-inflight <count>  16
   --will-topic <topic> [--will-payload <text>] [--will-qos <n>] [--will-retain]

@@ -16,12 +16,9 @@ export class Life {
   readonly #onSignal = (signal: (typeof SIGNALS)[number]): void => {
     // The second one does not wait for a broker that does not answer.
     if (this.signal.aborted) process.exit(EXIT_BY_SIGNAL[signal]);
-    this.isInterrupted = true;
-    this.end(new Failure("", this.exitCodeOfSignal));
+    this.end(new Failure(this.exitCodeOfSignal === 0 ? "" : "interrupted", this.exitCodeOfSignal));
   };
 
-  /** By a signal. */
-  isInterrupted = false;
   /** What a signal means: a command that only a signal ends has done its work then. */
   exitCodeOfSignal = EXIT_FAILURE;
 

@@ -9,7 +9,6 @@ import { Life } from "./life.js";
 import { readConnection, readUrlOf } from "./options.js";
 import type { ConnectionOptions } from "./options.js";
 import { Messages, Status } from "./output.js";
-import { MAX_LINE } from "./payloads.js";
 import { preparePayload, pub, readPubOptions } from "./pub.js";
 import { Session } from "./session.js";
 import { readSubOptions, sub } from "./sub.js";
@@ -60,22 +59,23 @@ async function startCommand(name: CommandName, args: string[]): Promise<void> {
   const pubOptions = name === "pub" ? readPubOptions(values, url) : undefined;
   const subOptions = name === "sub" ? readSubOptions(values, url) : undefined;
   const connection = readConnection(values, url);
-  if (url?.topic !== undefined && name === "connect") throw new Failure("the URL of connect must not have a topic");
+  if (name === "connect" && url?.webSocket === false && url.path !== "") {
+    throw new Failure("--url: connect has no use for a topic: leave it out");
+  }
 
   const status = new Status(connection.isQuiet);
   const life = new Life(connection.timeoutSeconds);
   try {
     if (pubOptions !== undefined) {
       const payload = await preparePayload(pubOptions, life);
-      const longest = (payload?.length ?? MAX_LINE) + 65535;
       const work = (session: Session): Promise<void> => pub(session, pubOptions, payload, life, status);
-      await withSession(connection, life, status, longest, work);
+      await withSession(connection, life, status, work);
     } else if (subOptions !== undefined) {
       const messages = new Messages(life);
       const work = (session: Session): Promise<void> => sub(session, subOptions, life, status, messages);
-      await withSession(connection, life, status, 0, work, true);
+      await withSession(connection, life, status, work, true);
     } else {
-      await withSession(connection, life, status, 0, (session) => connect(session, life, status), true);
+      await withSession(connection, life, status, (session) => connect(session, life, status), true);
     }
   } finally {
     life.dispose();
@@ -87,11 +87,10 @@ async function withSession(
   options: ConnectionOptions,
   life: Life,
   status: Status,
-  longest: number,
   work: (session: Session) => Promise<void>,
   endsBySignal = false,
 ): Promise<void> {
-  const session = new Session(options, status, longest);
+  const session = new Session(options, status);
   try {
     await life.until(session.connect());
     if (endsBySignal) life.exitCodeOfSignal = 0;

@@ -33,6 +33,8 @@ export interface ConnectionOptions {
   /** TLS and its options. */
   tls: TlsOptions | undefined;
   webSocket: WebSocketOptions | undefined;
+  /** As the library calls MQTT 3.1 and 3.1.1. */
+  version: "v3" | "v4";
   clientId: string;
   username: string | undefined;
   password: string | undefined;
@@ -71,30 +73,31 @@ export function readUrlOf(values: Values): BrokerUrl | undefined {
 /** The options that all commands have. */
 export function readConnection(values: Values, url: BrokerUrl | undefined): ConnectionOptions {
   for (const [name, flag] of [["host", "--host"], ["port", "--port"], ["username", "--username"]] as const) {
-    const isInUrl = url !== undefined && (name === "host" || url[name] !== undefined);
-    if (isInUrl && values[name] !== undefined) throw new Failure(`${flag} contradicts the URL: leave one of them out`);
+    const isInUrl = url !== undefined && (name !== "username" || url.username !== "");
+    if (isInUrl && values[name] !== undefined) contradict(flag);
   }
-  checkProtocol(text(values, "protocolVersion", "--protocol-version") ?? "v3.1.1");
-  const isSecure = url?.isSecure ?? values.enableSsl === true;
-  const isWebSocket = url?.isWebSocket ?? values.enableWebsocket === true;
+  const version = readVersion(text(values, "protocolVersion", "--protocol-version") ?? "v3.1.1");
+  const isSecure = url?.secure ?? values.enableSsl === true;
+  const isWebSocket = url?.webSocket ?? values.enableWebsocket === true;
   if (values.enableSsl !== undefined && values.enableSsl !== isSecure) contradict("--enable-ssl");
   if (values.enableWebsocket !== undefined && values.enableWebsocket !== isWebSocket) contradict("--enable-websocket");
   const host = url?.host ?? text(values, "host", "--host") ?? "localhost";
   if (host === "" || /[\s/@]/.test(host)) throw new Failure(`--host must be a name or an address, not ${quote(host)}`);
   const defaultPort = isWebSocket ? (isSecure ? 443 : 80) : isSecure ? 8883 : 1883;
-  const username = url?.username ?? text(values, "username", "--username");
+  const username = url?.username || text(values, "username", "--username");
   if (username === "") throw new Failure("--username must not be empty: leave it out");
   const isPersistent = values.persistent === true;
   return {
     host,
     port: url?.port ?? integer(values, "port", "--port", 1, 65535) ?? defaultPort,
     localAddress: readInterface(text(values, "iface", "--iface"), host),
-    tls: readTls(values, isSecure),
+    tls: readTls(values, isSecure, isWebSocket),
     webSocket: readWebSocket(values, isWebSocket, url),
-    clientId: readClientId(values, isPersistent),
+    version,
+    clientId: readClientId(values, isPersistent, version),
     username,
     password: readPassword(values, url, username),
-    keepAliveSeconds: integer(values, "keepalive", "--keepalive", 1, 65535) ?? 300,
+    keepAliveSeconds: integer(values, "keepalive", "--keepalive", 0, 65535) ?? 300,
     isPersistent,
     will: readWill(values),
     maxInflight: integer(values, "maxInflight", "--max-inflight", 1, 65535) ?? 16,
@@ -109,7 +112,7 @@ export function readConnection(values: Values, url: BrokerUrl | undefined): Conn
 export function readTopics(values: Values, url: BrokerUrl | undefined, isFilter: boolean): string[] {
   const topics = (values.topic as string[] | undefined) ?? [];
   for (const topic of topics) checkTopic("--topic", topic, isFilter);
-  if (url?.topic !== undefined) topics.unshift(checkTopic("the URL's topic", url.topic, isFilter));
+  if (url?.webSocket === false && url.path !== "") topics.unshift(checkTopic("the URL's topic", url.path, isFilter));
   if (topics.length === 0) throw new Failure("--topic is missing: it is required, here or in an mqtt:// URL");
   return topics;
 }
@@ -170,10 +173,11 @@ function contradict(flag: string): never {
   throw new Failure(`${flag} contradicts the URL: leave one of them out`);
 }
 
-function checkProtocol(version: string): void {
-  if (version === "v3.1.1") return;
-  if (version === "v5") throw new Failure("--protocol-version v5 is not supported yet: use v3.1.1");
-  throw new Failure(`--protocol-version must be v3.1.1, not ${quote(version)}`);
+function readVersion(version: string): "v3" | "v4" {
+  if (version === "v3.1.1") return "v4";
+  if (version === "v3.1") return "v3";
+  if (version === "v5") throw new Failure("--protocol-version v5 is not supported yet: use v3.1.1 or v3.1");
+  throw new Failure(`--protocol-version must be v3.1.1 or v3.1, not ${quote(version)}`);
 }
 
 function readInterface(name: string | undefined, host: string): string | undefined {
@@ -193,20 +197,23 @@ function readInterface(name: string | undefined, host: string): string | undefin
   return (addresses.find((address) => address.family === family) ?? addresses[0]).address;
 }
 
-function readClientId(values: Values, isPersistent: boolean): string {
+function readClientId(values: Values, isPersistent: boolean, version: "v3" | "v4"): string {
   const clientId = text(values, "clientid", "--clientid");
   if (clientId === undefined) {
     if (isPersistent) throw new Failure("--persistent needs --clientid: nobody could find the session again");
+    // In MQTT 3.1 it has 23 characters at the most.
+    if (version === "v3") return `mcu-mqtt-${randomBytes(7).toString("hex")}`;
     const host = hostname().replace(/[^0-9A-Za-z.-]/g, "").slice(0, 40);
     return `mcu-mqtt-${host}-${randomBytes(10).toString("hex")}`;
   }
+  if (clientId === "" && version === "v3") throw new Failure("--clientid must not be empty in MQTT 3.1");
   if (clientId === "" && isPersistent) throw new Failure("--clientid must not be empty together with --persistent");
   return checkLength("--clientid", clientId);
 }
 
 function readPassword(values: Values, url: BrokerUrl | undefined, username: string | undefined): string | undefined {
   const given: string[] = [];
-  if (url?.password !== undefined) given.push("the URL's password");
+  if (url !== undefined && url.password !== "") given.push("the URL's password");
   if (values.password !== undefined) given.push("--password");
   if (values.passwordFile !== undefined) given.push("--password-file");
   if (given.length > 1) throw new Failure(`${given[0]} and ${given[1]} contradict each other: leave one of them out`);
@@ -216,7 +223,7 @@ function readPassword(values: Values, url: BrokerUrl | undefined, username: stri
   const path = text(values, "passwordFile", "--password-file");
   const password =
     path === undefined
-      ? (url?.password ?? text(values, "password", "--password") ?? process.env.MCU_MQTT_PASSWORD)
+      ? (url?.password || (text(values, "password", "--password") ?? process.env.MCU_MQTT_PASSWORD))
       : readOptionFile("--password-file", path).toString("utf8").replace(/\r?\n$/, "");
   if (username === undefined || password === undefined) return undefined;
   return checkLength(given[0] ?? "MCU_MQTT_PASSWORD", checkText(given[0] ?? "MCU_MQTT_PASSWORD", password));
@@ -246,7 +253,7 @@ function readWill(values: Values): Will | undefined {
 
 const TLS_VERSIONS = { "tlsv1": "TLSv1", "tlsv1.1": "TLSv1.1", "tlsv1.2": "TLSv1.2", "tlsv1.3": "TLSv1.3" } as const;
 
-function readTls(values: Values, isSecure: boolean): TlsOptions | undefined {
+function readTls(values: Values, isSecure: boolean, isWebSocket: boolean): TlsOptions | undefined {
   const flags = { tlsVersion: "--tls-version", CAfile: "--CAfile", cert: "--cert", key: "--key", sni: "--sni" };
   for (const [key, flag] of Object.entries({ ...flags, passphrase: "--passphrase", alpn: "--alpn" })) {
     if (values[key] !== undefined && !isSecure) throw new Failure(`${flag} must be used together with --enable-ssl`);
@@ -286,6 +293,9 @@ function readTls(values: Values, isSecure: boolean): TlsOptions | undefined {
   }
   if (protocol !== undefined) {
     if (protocol === "" || Buffer.byteLength(protocol) > 255) throw new Failure("--alpn must be 1 to 255 bytes long");
+    if (isWebSocket && protocol !== "http/1.1") {
+      throw new Failure("--alpn must be http/1.1 for a WebSocket, or left out");
+    }
     tls.ALPNProtocols = [protocol];
   }
   if (values.insecure === true) tls.rejectUnauthorized = false;
@@ -303,7 +313,8 @@ function readWebSocket(
     if (isGiven && !isWebSocket) throw new Failure(`${flag} must be used together with --enable-websocket`);
   }
   if (!isWebSocket) return undefined;
-  if (path !== undefined && url?.path !== undefined) throw new Failure("--ws-path contradicts the URL's path");
+  const urlPath = url === undefined || url.query === "" ? url?.path : `${url.path || "/"}?${url.query}`;
+  if (path !== undefined && urlPath) throw new Failure("--ws-path contradicts the URL: leave one of them out");
   if (path !== undefined && !/^\/[\x21-\x7e]*$/.test(path)) {
     throw new Failure(`--ws-path must begin with / and be of printable ASCII without blanks, not ${quote(path)}`);
   }
@@ -314,7 +325,7 @@ function readWebSocket(
     if (parts === null) throw new Failure('--ws-header must be like "Name: value", in printable ASCII');
     headers[parts[1]] = parts[2];
   }
-  return { path: path ?? url?.path ?? "/mqtt", headers };
+  return { path: path ?? (urlPath || "/mqtt"), headers };
 }
 
 function readReconnect(values: Values): { reconnects: number; reconnectSeconds: number } {

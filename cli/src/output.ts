@@ -33,6 +33,8 @@ export class Status {
   readonly #isQuiet: boolean;
   #progress = "";
   #shownMs = 0;
+  /** There are so many messages that they are not to be shown one by one on a terminal. */
+  isLong = false;
 
   constructor(isQuiet: boolean) {
     this.#isQuiet = isQuiet;
@@ -53,9 +55,15 @@ export class Status {
     process.stderr.write(`mcu-mqtt: ${printable(line)}\n`);
   }
 
-  /** True where a line can be written over and over. */
+  /** Packets, and what happens to connections. */
+  trace(line: string): void {
+    this.#clear();
+    process.stderr.write(`${line}\n`);
+  }
+
+  /** True for a long run where a line can be written over and over. */
   get hasProgress(): boolean {
-    return process.stderr.isTTY && !this.#isQuiet;
+    return this.isLong && process.stderr.isTTY && !this.#isQuiet;
   }
 
   /** A line that the next one replaces, a few times a second. Only where `hasProgress`. */

@@ -5,8 +5,9 @@ import type { Life } from "./life.js";
 import type { QoS } from "./options.js";
 import { integer, readQos, readTopics, seconds } from "./options.js";
 import type { Status } from "./output.js";
-import { MAX_LINE, readLines, readPayload, readWhole } from "./payloads.js";
+import { readLines, readPayload, readWhole } from "./payloads.js";
 import type { PayloadSource } from "./payloads.js";
+import { MAX_WAITING, MAX_WAITING_BYTES } from "./session.js";
 import type { Session } from "./session.js";
 import type { BrokerUrl } from "./url.js";
 
@@ -19,9 +20,6 @@ export interface PubOptions {
   repeatSeconds: number;
 }
 
-/** Messages, and bytes of them, that wait for their outcome at the same time, beside the one published last. */
-const MAX_WAITING = 256;
-const MAX_WAITING_BYTES = 2 * MAX_LINE;
 /** A run of more messages shows its progress on a terminal instead of each message. */
 const LONG_RUN = 20;
 
@@ -62,16 +60,18 @@ export async function pub(
 ): Promise<void> {
   const waiting = new Waiting();
   const { topics, qos, isRetained: retain, repeat, repeatSeconds } = options;
-  const isLong = payload === undefined || repeat * topics.length > LONG_RUN;
   const total = payload === undefined ? "" : ` of ${repeat * topics.length}`;
+  status.isLong = payload === undefined || repeat * topics.length > LONG_RUN;
   let sent = 0;
 
   async function publish(bytes: Uint8Array): Promise<void> {
     for (const topic of topics) {
-      await life.until(waiting.room(bytes.length));
-      waiting.add(session.publish({ topic, payload: bytes, qos, retain }), bytes.length);
+      // With what a packet has beside topic and payload.
+      const length = Buffer.byteLength(topic) + bytes.length + 9;
+      await life.until(waiting.room(length));
+      waiting.add(session.publish({ topic, payload: bytes, qos, retain }), length);
       sent++;
-      if (isLong && status.hasProgress) status.progress(`${sent}${total} messages published`);
+      if (status.hasProgress) status.progress(`${sent}${total} messages published`);
     }
   }
 

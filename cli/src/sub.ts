@@ -21,6 +21,8 @@ export interface SubOptions {
 }
 
 const NEWLINE = Buffer.from("\n");
+/** The return code of SUBACK for a filter that was refused [MQTT-3.9.3-2]. */
+const REFUSED = 0x80;
 
 export function readSubOptions(values: Values, url: BrokerUrl | undefined): SubOptions {
   if (values.retainAsPublish === true) refuseMqtt5("--retain-as-publish");
@@ -66,36 +68,33 @@ export async function sub(
   messages: Messages,
 ): Promise<void> {
   const { filters, qos, format, hasNewline, ignoresRetained } = options;
-  let left = options.count;
-  let written: Promise<void> = Promise.resolve();
-
-  function write(message: Message): void {
-    if (left === 0 || (ignoresRetained && message.retain)) return;
-    let bytes: Uint8Array;
-    try {
-      bytes = format(message, new Date());
-    } catch (error) {
-      if (!(error instanceof NotJson)) throw error;
-      status.complain(error.message);
-      return;
-    }
-    left--;
-    written = messages.write(hasNewline ? Buffer.concat([bytes, NEWLINE]) : bytes);
-    written.then(() => (left === 0 ? finish() : undefined), () => undefined);
-    if (process.stdout.writableNeedDrain) {
-      session.pause();
-      process.stdout.once("drain", () => session.resume());
-    }
-  }
-
-  let finish!: () => void;
-  const finished = new Promise<void>((resolve) => (finish = resolve));
-  session.onMessage(write);
-  const granted = await life.until(Promise.race([session.subscribe(filters, qos), session.lost]));
+  const granted = await life.until(session.subscribe(filters, qos));
   for (let i = 0; i < filters.length; i++) {
-    if (granted[i] < 0x80) status.say(`Client ${session.clientId} subscribed to ${filters[i]}`);
+    if (granted[i] < REFUSED) status.say(`Client ${session.clientId} subscribed to ${filters[i]}`);
     else status.complain(`the broker refused the subscription to ${quote(filters[i])}`);
   }
-  if (granted.every((code) => code >= 0x80)) throw new Failure("there is nothing to wait for", EXIT_FAILURE);
-  await life.until(Promise.race([finished, session.lost]));
+  if (granted.every((code) => code === REFUSED)) throw new Failure("", EXIT_FAILURE);
+  for (let left = options.count; left > 0;) {
+    // One at a time: while standard output takes nothing, nothing is read from the network for long.
+    const message = await life.until(session.next());
+    if (!ignoresRetained || !message.retain) {
+      const bytes = formatted(message, format, status);
+      if (bytes !== undefined) {
+        await messages.write(hasNewline ? Buffer.concat([bytes, NEWLINE]) : bytes);
+        left--;
+      }
+    }
+    session.acknowledge(message);
+  }
+}
+
+/** Undefined, and said so, for a message that cannot be written in this format. */
+function formatted(message: Message, format: Formatter, status: Status): Uint8Array | undefined {
+  try {
+    return format(message, new Date());
+  } catch (error) {
+    if (!(error instanceof NotJson)) throw error;
+    status.complain(error.message);
+    return undefined;
+  }
 }

@@ -41,11 +41,8 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
 
   /** Starts `mosquitto_sub`, and resolves when it is subscribed. */
   async function mosquittoSub(topic: string, ...args: string[]): Promise<Program> {
-    const before = broker.log.length;
     const id = `watcher-${Math.random()}`;
     const program = cli.startProgram("mosquitto_sub", [...at(), "-i", id, "-t", topic, ...args]);
-    await program.until(() => program.code !== undefined || broker.log.includes(`Sending SUBACK to ${id}`, before), "SUBACK")
-      .catch(() => undefined);
     await broker.logged(`Sending SUBACK to ${id}`);
     return program;
   }
@@ -104,9 +101,9 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
       expect(watcher.stdout.toString()).toBe("ff00 2\n 2\n656e64 2\n");
       expect(program.lines).toEqual([
         "Client ID sent CONNECT",
-        "Client ID sent PUBLISH (Q2, R0, D0, Topic=p, Payload=...(2 bytes))",
-        "Client ID sent PUBLISH (Q2, R0, D0, Topic=p, Payload=...(0 bytes))",
-        "Client ID sent PUBLISH (Q2, R0, D0, Topic=p, Payload=...(3 bytes))",
+        "Client ID sent PUBLISH (Q2, R0, D0, Topic=p, PacketId=1, Payload=...(2 bytes))",
+        "Client ID sent PUBLISH (Q2, R0, D0, Topic=p, PacketId=2, Payload=...(0 bytes))",
+        "Client ID sent PUBLISH (Q2, R0, D0, Topic=p, PacketId=3, Payload=...(3 bytes))",
         "Client ID sent DISCONNECT",
       ]);
       expect(program.code).toBe(0);
@@ -171,7 +168,6 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
       program.process.stdin.end();
       // As much as the window, a pipe and two sockets hold.
       let taken = -1;
-      await program.until(() => true, "");
       for (let rest = program.process.stdin.writableLength; rest !== taken; rest = program.process.stdin.writableLength) {
         taken = rest;
         await new Promise((resolve) => setTimeout(resolve, 500));
@@ -287,23 +283,25 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
       expect(both.stderr).not.toContain("subscribed to forbidden");
       const none = await cli.run(["sub", ...at(broker.limitedPort), "-t", `${FORBIDDEN}/a`]);
       expect(none.code).toBe(1);
-      expect(none.lines.at(-1)).toContain("refused");
+      expect(none.lines.slice(1)).toEqual([
+        `mcu-mqtt: the broker refused the subscription to "${FORBIDDEN}/a"`,
+        "Client ID sent DISCONNECT",
+      ]);
     });
 
     it("waits for who reads, and loses nothing", async () => {
       const size = 100_000;
       const count = 300;
-      const program = await sub("-t", "slow", "-q", "1", "--count", String(count), "--quiet", "-N").catch(() => undefined);
-      expect(program).toBeDefined();
-      program!.process.stdout.pause();
+      const program = await sub("-t", "slow", "-q", "1", "--count", String(count), "-N");
+      program.process.stdout.pause();
       const payload = Buffer.alloc(size, "x");
       for (let i = 0; i < count; i += 50) {
         await pub(["-t", "slow", "-q", "1", "-s", "--repeat", "50", "--quiet"], payload);
       }
-      program!.process.stdout.resume();
-      await program!.ended();
-      expect(program!.stdout).toHaveLength(size * count);
-      expect(program!.code).toBe(0);
+      program.process.stdout.resume();
+      await program.ended();
+      expect(program.stdout).toHaveLength(size * count);
+      expect(program.code).toBe(0);
     }, 60000);
   });
 
@@ -369,7 +367,7 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
       expect(program.result).toEqual({
         code: 5,
         stdout: "",
-        stderr: expect.stringMatching(/^Client \S+ sent CONNECT\nmcu-mqtt: the broker refused .*not authorized.*\n$/),
+        stderr: expect.stringMatching(/^Client \S+ sent CONNECT\nmcu-mqtt: cannot connect to .*: refused: not authorized\n$/),
       });
     });
 
@@ -387,7 +385,7 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
       expect(program.result).toEqual({
         code: 1,
         stdout: "",
-        stderr: `mcu-mqtt: cannot connect to ${HOST}, port 1 (connect ECONNREFUSED ${HOST}:1)\n`,
+        stderr: `mcu-mqtt: cannot connect to ${HOST}, port 1: the broker cannot be reached (connect ECONNREFUSED ${HOST}:1)\n`,
       });
     });
 
@@ -474,7 +472,7 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
       await broker.logged("Sending PUBACK to twice");
       broker.freeze();
       program.process.stdin.write("two\n");
-      await program.said("PUBLISH (Q1, R0, D0, Topic=p, Payload=...(3 bytes))\nClient twice sent PUBLISH");
+      await program.said("PacketId=2");
       program.process.kill("SIGINT");
       // It waits for the acknowledgement first.
       await new Promise((resolve) => setTimeout(resolve, 200));
@@ -492,7 +490,7 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
     await other.dispose();
     await program.ended();
     expect(program.code).toBe(1);
-    expect(program.stderr).toMatch(/\nmcu-mqtt: the connection was lost: .*\n$/);
+    expect(program.stderr).toMatch(/\nmcu-mqtt: the connection was lost\n$/);
   });
 
   it("shows no message of a long run on a terminal, but how far it is", async () => {
