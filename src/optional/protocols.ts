@@ -100,8 +100,6 @@ class OldDecoder extends Decoder {
 function withoutUnused(first: number): number {
   const type = first >> 4;
   if (type === PUBLISH) return (first & (QOS_1 | QOS_2)) === 0 ? first & ~DUP : first;
-  // There are no packets of these.
-  if (type === 0 || type === 15) return first;
   const flags = type === PUBREL || type === SUBSCRIBE || type === UNSUBSCRIBE ? RESERVED_FLAGS : 0;
   return (type << 4) | flags;
 }

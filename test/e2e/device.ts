@@ -1,6 +1,6 @@
 /** A client as an application on a device holds it, which remembers what it was told and can be waited for. */
 import mqtt from "mcu-mqtt";
-import type { Client, ClientOptions, Data, Flag, QoS } from "mcu-mqtt";
+import type { Client, ClientOptions, Data, Flag, Mqtt, QoS } from "mcu-mqtt";
 import { HOST } from "../support/broker.js";
 import { Signal } from "../support/signal.js";
 
@@ -14,6 +14,8 @@ export interface Message {
 }
 
 export interface DeviceSettings {
+  /** Default: on Node's HAL. */
+  mqtt?: Mqtt;
   /** Default: a new one that has been used by nobody. */
   id?: string;
   keepalive?: number;
@@ -67,7 +69,8 @@ export class Device {
   constructor(settings: DeviceSettings = {}) {
     const { username, password, cleansession, options } = settings;
     this.id = settings.id ?? unique("device");
-    this.client = mqtt.Client(this.id, settings.keepalive, username, password, cleansession, options);
+    const { Client } = settings.mqtt ?? mqtt;
+    this.client = Client(this.id, settings.keepalive, username, password, cleansession, options);
     devices.add(this);
     const { client } = this;
     const record = (list: Message[]) => (_: Client, topic: string, data: unknown, info: Message): void => {
@@ -92,8 +95,8 @@ export class Device {
   }
 
   /** Connects; rejects when the attempt fails. */
-  async connect(port: number, secure?: Flag | object): Promise<this> {
-    const outcome = await this.attempt(port, secure);
+  async connect(port: number, secure?: Flag | object, host = HOST): Promise<this> {
+    const outcome = await this.attempt(port, secure, host);
     if (outcome !== "connect") throw new Error(`${this.id}: ${outcome}`);
     return this;
   }

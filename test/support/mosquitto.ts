@@ -17,6 +17,8 @@ import { Signal } from "./signal.js";
 export interface MosquittoOptions {
   /** Keeps sessions and messages over `stop()` and `restart()`. */
   persistence?: boolean;
+  /** Listens for WebSockets, too: `webSocketPort` and the two behind it. */
+  webSockets?: boolean;
 }
 
 /** One broker. `log` is what it wrote, with every packet it saw. */
@@ -26,6 +28,10 @@ export class Mosquitto implements Broker {
   readonly clientCertificatePort: number;
   readonly passwordPort: number;
   readonly limitedPort: number;
+  /** As `port`, `tlsPort` and `clientCertificatePort`, for WebSockets to any path. */
+  readonly webSocketPort: number;
+  readonly secureWebSocketPort: number;
+  readonly mutualWebSocketPort: number;
   log = "";
   readonly #folder: string;
   readonly #signal = new Signal();
@@ -35,7 +41,7 @@ export class Mosquitto implements Broker {
   static async start(options: MosquittoOptions = {}): Promise<Mosquitto> {
     const folder = mkdtempSync(join(tmpdir(), "mcu-mqtt-mosquitto-"));
     for (let tries = 1; ; tries++) {
-      const broker = new Mosquitto(folder, options, await freePorts(5));
+      const broker = new Mosquitto(folder, options, await freePorts(8));
       try {
         await broker.restart();
         return broker;
@@ -55,6 +61,9 @@ export class Mosquitto implements Broker {
     this.clientCertificatePort = ports[2];
     this.passwordPort = ports[3];
     this.limitedPort = ports[4];
+    this.webSocketPort = ports[5];
+    this.secureWebSocketPort = ports[6];
+    this.mutualWebSocketPort = ports[7];
     writeCertificates(folder);
     mkdirSync(join(folder, "data"), { recursive: true });
     writePasswords(join(folder, "passwords"));
@@ -88,6 +97,14 @@ export class Mosquitto implements Broker {
     if (plugin !== undefined) {
       lines.push(`listener ${this.limitedPort} ${HOST}`, "allow_anonymous true");
       lines.push(`plugin ${plugin}`, `plugin_opt_config_file ${join(folder, "limits.json")}`);
+    }
+    const webSockets = (port: number): string[] => {
+      return [`listener ${port} ${HOST}`, "protocol websockets", "allow_anonymous true"];
+    };
+    if (options.webSockets) {
+      lines.push(...webSockets(this.webSocketPort));
+      lines.push(...webSockets(this.secureWebSocketPort), ...tls);
+      lines.push(...webSockets(this.mutualWebSocketPort), ...tls, "require_certificate true");
     }
     writeFileSync(join(folder, "mosquitto.conf"), lines.join("\n") + "\n");
   }
