@@ -4,7 +4,7 @@ import hal from "../../hal/node.js";
 import { createWebSocketHal } from "../../hal/node-websocket.js";
 import { AsyncClient, describeReason, MqttError } from "../../src/async/face.js";
 import type { AsyncOptions, ClientEvent, Message } from "../../src/async/face.js";
-import type { Hal } from "../../hal/socket.js";
+import type { Hal, Timer } from "../../hal/socket.js";
 import { describeConnection, describePacket, traced } from "../../src/optional/trace.js";
 import { EXIT_FAILURE, Failure, messageOf } from "./failure.js";
 import type { ConnectionOptions, QoS } from "./options.js";
@@ -45,6 +45,7 @@ export class Session {
   readonly #status: Status;
   readonly #options: ConnectionOptions;
   #lose!: (failure: Failure) => void;
+  readonly #timers: Timer[] = [];
   /** Resolves when there is a connection again. */
   #connected = Promise.resolve();
   #resume: (() => void) | undefined;
@@ -56,7 +57,7 @@ export class Session {
     this.lost = new Promise<never>((_resolve, reject) => (this.#lose = reject));
     this.lost.catch(() => undefined);
     const platform = options.webSocket ? createWebSocketHal(hal, { maxPayload: MAX_PACKET }) : hal;
-    this.#client = new AsyncClient(this.#traced(platform), {
+    this.#client = new AsyncClient(withTimers(this.#traced(platform), this.#timers), {
       ...connectionOptions(options),
       owner: (event) => this.#hear(event),
     });
@@ -105,8 +106,10 @@ export class Session {
   }
 
   /** Disconnects in good order if there is a connection, and ends whatever is tried. */
-  end(): Promise<void> {
-    return this.#client.disconnect();
+  async end(): Promise<void> {
+    await this.#client.disconnect();
+    // One that is still set would keep the process.
+    for (const timer of this.#timers) timer.clear();
   }
 
   /** Does what may be done again, on the next connection, when this one is lost. */
@@ -172,6 +175,19 @@ export class Session {
   #say(what: string): void {
     this.#status.say(`Client ${this.clientId} ${what}`);
   }
+}
+
+/** The platform, with its timers in `timers`. */
+function withTimers(platform: Hal, timers: Timer[]): Hal {
+  return {
+    ...platform,
+    configure: (settings) => withTimers(platform.configure!(settings), timers),
+    createTimer(onTimer) {
+      const timer = platform.createTimer(onTimer);
+      timers.push(timer);
+      return timer;
+    },
+  };
 }
 
 function connectionOptions(options: ConnectionOptions): AsyncOptions {
