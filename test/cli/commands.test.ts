@@ -1,0 +1,519 @@
+/** The command line beside mosquitto's: what one publishes, the other receives; and every option at work. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from "@jest/globals";
+import { FORBIDDEN, HOST, PASSWORD, USERNAME } from "../support/broker.js";
+import { Cli } from "../support/cli.js";
+import type { Program } from "../support/cli.js";
+import { Mosquitto } from "../support/mosquitto.js";
+import { needs } from "../support/needs.js";
+
+jest.setTimeout(30000);
+
+/** Each byte there is, and more of those that are often treated otherwise. */
+const BINARY = Buffer.concat([Buffer.from(Array.from({ length: 256 }, (_, i) => i)), Buffer.from("\n\r\n\0\xff", "latin1")]);
+
+needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
+  let cli: Cli;
+  let broker: Mosquitto;
+
+  beforeAll(async () => {
+    [cli, broker] = await Promise.all([Cli.build(), Mosquitto.start()]);
+    writeFileSync(join(cli.folder, "binary"), BINARY);
+    writeFileSync(join(cli.folder, "password"), `${PASSWORD}\n`);
+  }, 60000);
+  afterEach(() => cli.end());
+  afterAll(async () => {
+    cli.dispose();
+    await broker.dispose();
+  });
+
+  function at(port = broker.port): string[] {
+    return ["-h", HOST, "-p", String(port)];
+  }
+
+  /** Starts `mcu-mqtt sub`, and resolves when it is subscribed. */
+  async function sub(...args: string[]): Promise<Program> {
+    const program = cli.start(["sub", ...at(), ...args]);
+    await program.said("subscribed to");
+    return program;
+  }
+
+  /** Starts `mosquitto_sub`, and resolves when it is subscribed. */
+  async function mosquittoSub(topic: string, ...args: string[]): Promise<Program> {
+    const id = `watcher-${Math.random()}`;
+    const program = cli.startProgram("mosquitto_sub", [...at(), "-i", id, "-t", topic, ...args]);
+    await broker.logged(`Sending SUBACK to ${id}`);
+    return program;
+  }
+
+  async function mosquittoPub(args: string[], input: string | Uint8Array = ""): Promise<void> {
+    const program = cli.startProgram("mosquitto_pub", [...at(), ...args]);
+    program.process.stdin.end(input);
+    await program.ended();
+    expect(program.result).toEqual({ code: 0, stdout: "", stderr: "" });
+  }
+
+  function pub(args: string[], input: string | Uint8Array = "", env = {}): Promise<Program> {
+    return cli.run(["pub", ...at(), ...args], input, env);
+  }
+
+  describe("pub", () => {
+    it("publishes, and says so on standard error alone", async () => {
+      const watcher = await mosquittoSub("hello", "-C", "1");
+      const program = await pub(["-t", "hello", "--payload", "hello world"]);
+      await watcher.ended();
+      expect(watcher.stdout.toString()).toBe("hello world\n");
+      expect(program.code).toBe(0);
+      expect(program.stdout).toHaveLength(0);
+      const id = /^Client (mcu-mqtt-\S+-[0-9a-f]{20}) /.exec(program.stderr)![1];
+      expect(program.stderr).toBe(
+        `Client ${id} sent CONNECT\n` +
+          `Client ${id} sent PUBLISH (Q0, R0, D0, Topic=hello, Payload=...(11 bytes))\n` +
+          `Client ${id} sent DISCONNECT\n`,
+      );
+      // Of version 3.1.1, a clean session, 300 seconds.
+      expect(broker.log).toContain(`as ${id} (p2, c1, k300).`);
+      await broker.logged(`Client ${id} disconnected.`);
+    });
+
+    it.each([
+      ["an option", ["--payload", "ä\nb"], "", Buffer.from("ä\nb")],
+      ["nothing", ["--payload", ""], "", Buffer.alloc(0)],
+      ["a file", ["--file", "binary"], "", BINARY],
+      ["standard input", ["--stdin"], BINARY, BINARY],
+      ["hexadecimal digits", ["--hex", BINARY.toString("hex")], "", BINARY],
+      ["base64", ["--base64", BINARY.toString("base64")], "", BINARY],
+    ])("takes its payload from %s, byte for byte", async (_title, args, input, expected) => {
+      for (const qos of ["0", "1", "2"]) {
+        const watcher = await mosquittoSub("p", "-C", "1", "-N", "-q", "2");
+        const program = await pub(["-t", "p", "-q", qos, ...args], input);
+        await watcher.ended();
+        expect(program.code).toBe(0);
+        expect(watcher.stdout.equals(expected)).toBe(true);
+      }
+    });
+
+    it("publishes each line of standard input, and ends when all are acknowledged", async () => {
+      const watcher = await mosquittoSub("p", "-C", "3", "-F", "%x %q", "-q", "2");
+      const program = await pub(["-t", "p", "-q", "2", "--stdin-lines"], Buffer.from("\xff\0\n\nend", "latin1"));
+      await watcher.ended();
+      expect(watcher.stdout.toString()).toBe("ff00 2\n 2\n656e64 2\n");
+      expect(program.lines).toEqual([
+        "Client ID sent CONNECT",
+        "Client ID sent PUBLISH (Q2, R0, D0, Topic=p, PacketId=1, Payload=...(2 bytes))",
+        "Client ID sent PUBLISH (Q2, R0, D0, Topic=p, PacketId=2, Payload=...(0 bytes))",
+        "Client ID sent PUBLISH (Q2, R0, D0, Topic=p, PacketId=3, Payload=...(3 bytes))",
+        "Client ID sent DISCONNECT",
+      ]);
+      expect(program.code).toBe(0);
+    });
+
+    it("publishes a line as soon as it is there", async () => {
+      const watcher = await mosquittoSub("p", "-C", "1");
+      const program = cli.start(["pub", ...at(), "-t", "p", "-l"]);
+      program.process.stdin.write("first\nsec");
+      await watcher.ended();
+      expect(watcher.stdout.toString()).toBe("first\n");
+      expect(program.code).toBeUndefined();
+      program.process.stdin.end();
+      await program.ended();
+      expect(program.lines[2]).toContain("(3 bytes)");
+    });
+
+    it("publishes again and again, at once or with pauses, to several topics", async () => {
+      const watcher = await mosquittoSub("r/#", "-C", "6", "-F", "%t %U");
+      const program = await pub(["-t", "r/a", "-t", "r/b", "-m", "x", "--repeat", "3", "--repeat-delay", "0.2", "-q", "1"]);
+      await watcher.ended();
+      expect(program.code).toBe(0);
+      const lines = watcher.stdout.toString().trim().split("\n").map((line) => line.split(" "));
+      expect(lines.map(([topic]) => topic)).toEqual(["r/a", "r/b", "r/a", "r/b", "r/a", "r/b"]);
+      expect(Number(lines[2][1]) - Number(lines[1][1])).toBeGreaterThan(0.18);
+      expect(Number(lines[4][1]) - Number(lines[3][1])).toBeGreaterThan(0.18);
+      const count = 5000;
+      const many = await mosquittoSub("m", "-C", String(count), "-F", "%p");
+      expect((await pub(["-t", "m", "-m", "x", "--repeat", String(count), "-q", "1", "--quiet"])).stderr).toBe("");
+      await many.ended();
+      expect(many.stdout).toHaveLength(2 * count);
+    });
+
+    it("retains", async () => {
+      for (const [flag, expected] of [["-r", "kept 1\n"], ["--retain=false", "kept 1\n"]]) {
+        await pub(["-t", "retained", "-m", flag === "-r" ? "kept" : "gone", flag]);
+        const watcher = cli.startProgram("mosquitto_sub", [...at(), "-t", "retained", "-C", "1", "-F", "%p %r"]);
+        await watcher.ended();
+        expect(watcher.stdout.toString()).toBe(expected);
+      }
+      expect((await pub(["-t", "retained", "-m", "", "-r"])).stderr).toContain("(Q0, R1, D0, Topic=retained, ");
+    });
+
+    it("takes a message of many megabytes", async () => {
+      const payload = Buffer.alloc(20_000_000, "0123456789abcdef\n");
+      const watcher = await mosquittoSub("large", "-C", "1", "-N", "-q", "1");
+      const program = await pub(["-t", "large", "-s", "-q", "1"], payload);
+      await watcher.ended();
+      expect(program.code).toBe(0);
+      expect(watcher.stdout.equals(payload)).toBe(true);
+    });
+
+    it("never reads faster than it can publish", async () => {
+      const line = Buffer.alloc(1024, "x");
+      line[1023] = 10;
+      const count = 16384;
+      const program = cli.start(["pub", ...at(), "-t", "flood", "-l", "-q", "1", "--quiet"]);
+      program.process.stdin.write(line);
+      await broker.logged("'flood'");
+      broker.freeze();
+      program.process.stdin.write(Buffer.concat(Array.from({ length: count - 1 }, () => line)));
+      program.process.stdin.end();
+      // As much as the window, a pipe and two sockets hold.
+      let taken = -1;
+      for (let rest = program.process.stdin.writableLength; rest !== taken; rest = program.process.stdin.writableLength) {
+        taken = rest;
+        await new Promise((resolve) => setTimeout(resolve, 500));
+      }
+      expect(taken).toBeGreaterThan(0);
+      expect(program.code).toBeUndefined();
+      broker.thaw();
+      await program.ended();
+      expect(program.result).toEqual({ code: 0, stdout: "", stderr: "" });
+      expect(broker.log.split("'flood'").length - 1).toBe(count);
+    }, 60000);
+  });
+
+  describe("sub", () => {
+    it("says what it does on standard error, and writes messages to standard output", async () => {
+      const program = cli.start(["sub", ...at(), "-t", "hello", "--count", "1"]);
+      await program.said("subscribed to");
+      await mosquittoPub(["-t", "hello", "-m", "hello world"]);
+      await program.ended();
+      expect(program.stdout.toString()).toBe("hello world\n");
+      const id = /^Client (mcu-mqtt-\S+-[0-9a-f]{20}) /.exec(program.stderr)![1];
+      expect(program.stderr).toBe(
+        `Client ${id} sent CONNECT\nClient ${id} subscribed to hello\nClient ${id} sent DISCONNECT\n`,
+      );
+      expect(program.code).toBe(0);
+    });
+
+    it.each(["0", "1", "2"])("writes the bytes of a message as they are, at QoS %s", async (qos) => {
+      const program = await sub("-t", "b", "-N", "--count", "2", "-q", qos);
+      await mosquittoPub(["-t", "b", "-f", "binary", "-q", "2"]);
+      await mosquittoPub(["-t", "b", "-s", "-q", "2"], Buffer.from("\n"));
+      await program.ended();
+      expect(program.stdout.equals(Buffer.concat([BINARY, Buffer.from("\n")]))).toBe(true);
+      expect(program.code).toBe(0);
+    });
+
+    it.each([
+      [["-v"], "f/1 a\nf/2 \n"],
+      [["-N"], "a"],
+      [["-vN"], "f/1 af/2 "],
+      [["-F", "%t=%x\\t%l%%"], "f/1=61\t1%\nf/2=\t0%\n"],
+      [["--print", "size", "-v"], "f/1 1\nf/2 0\n"],
+      [["--print=base64"], "YQ==\n\n"],
+    ])("writes them with %j", async (args, expected) => {
+      const program = await sub("-t", "f/#", "--count", "2", ...args);
+      await mosquittoPub(["-t", "f/1", "-m", "a"]);
+      await mosquittoPub(["-t", "f/2", "-n"]);
+      await program.ended();
+      expect(program.stdout.toString()).toBe(expected);
+    });
+
+    it("writes with %-escapes what mosquitto_sub writes", async () => {
+      const format = "%t|%p|%l|%q|%r|%x|%X|%%|\\t\\\\";
+      const [ours, theirs] = [await sub("-t", "e/#", "-F", format, "-q", "1"), await mosquittoSub("e/#", "-F", format, "-q", "1")];
+      await mosquittoPub(["-t", "e/ä", "-f", "binary", "-q", "1"]);
+      await mosquittoPub(["-t", "e/b", "-m", "end", "-q", "0"]);
+      const length = (BINARY.length * 5) + 40;
+      await Promise.all([ours.wrote(length), theirs.wrote(length)]);
+      expect(ours.stdout.equals(theirs.stdout)).toBe(true);
+    });
+
+    it("writes JSON, one object a line, as mosquitto_sub does", async () => {
+      const [ours, theirs] = [await sub("-t", "j", "--json", "-q", "1"), await mosquittoSub("j", "-F", "%j", "-q", "1")];
+      await mosquittoPub(["-t", "j", "-m", 'a "quoted"\nline', "-q", "1"]);
+      await Promise.all([ours.wrote(100), theirs.wrote(100)]);
+      const [mine, other] = [ours, theirs].map((program) => JSON.parse(program.stdout.toString()) as Record<string, unknown>);
+      expect({ ...mine, tst: "" }).toEqual({ ...other, tst: "" });
+      expect(Math.abs(Date.parse(mine.tst as string) - Date.now())).toBeLessThan(60000);
+    });
+
+    it("goes on behind a message that is not JSON, where JSON is wanted", async () => {
+      const program = await sub("-t", "j", "-F", "%J", "--count", "1");
+      await mosquittoPub(["-t", "j", "-m", "{"]);
+      await mosquittoPub(["-t", "j", "-m", "[1]"]);
+      await program.ended();
+      expect(program.stderr).toContain('mcu-mqtt: the payload of a message on "j" is not JSON\n');
+      expect(program.stdout.toString()).toContain('"payload":[1]}');
+      expect(program.code).toBe(0);
+    });
+
+    it("subscribes to several filters, with a QoS", async () => {
+      const program = cli.start(["sub", ...at(), "-t", "s/1", "-t", "s/2/#", "-q", "2", "--count", "2", "-F", "%t %q"]);
+      await program.said("subscribed to s/2/#");
+      await mosquittoPub(["-t", "s/1", "-m", "a", "-q", "1"]);
+      await mosquittoPub(["-t", "s/2/x", "-m", "b", "-q", "2"]);
+      await program.ended();
+      expect(program.stdout.toString()).toBe("s/1 1\ns/2/x 2\n");
+      expect(program.lines.slice(1, 3)).toEqual(["Client ID subscribed to s/1", "Client ID subscribed to s/2/#"]);
+    });
+
+    it("ignores retained messages", async () => {
+      await mosquittoPub(["-t", "old", "-m", "old", "-r"]);
+      const program = await sub("-t", "old", "-R", "--count", "1");
+      await mosquittoPub(["-t", "old", "-m", "new"]);
+      await program.ended();
+      expect(program.stdout.toString()).toBe("new\n");
+      await mosquittoPub(["-t", "old", "-n", "-r"]);
+    });
+
+    it("takes a message of many megabytes", async () => {
+      const payload = Buffer.alloc(20_000_000, "0123456789abcdef\n");
+      const program = await sub("-t", "large", "--count", "1", "-N", "-q", "1");
+      await mosquittoPub(["-t", "large", "-s", "-q", "1"], payload);
+      await program.ended();
+      expect(program.stdout.equals(payload)).toBe(true);
+      expect(program.code).toBe(0);
+    });
+
+    it("says which filters are refused, and fails when all are", async () => {
+      const both = cli.start(["sub", ...at(broker.limitedPort), "-t", `${FORBIDDEN}/a`, "-t", "allowed"]);
+      await both.said("subscribed to allowed");
+      expect(both.stderr).toContain(`mcu-mqtt: the broker refused the subscription to "${FORBIDDEN}/a"\n`);
+      expect(both.stderr).not.toContain("subscribed to forbidden");
+      const none = await cli.run(["sub", ...at(broker.limitedPort), "-t", `${FORBIDDEN}/a`]);
+      expect(none.code).toBe(1);
+      expect(none.lines.slice(1)).toEqual([
+        `mcu-mqtt: the broker refused the subscription to "${FORBIDDEN}/a"`,
+        "Client ID sent DISCONNECT",
+      ]);
+    });
+
+    it("waits for who reads, and loses nothing", async () => {
+      const size = 100_000;
+      const count = 300;
+      const program = await sub("-t", "slow", "-q", "1", "--count", String(count), "-N");
+      program.process.stdout.pause();
+      const payload = Buffer.alloc(size, "x");
+      for (let i = 0; i < count; i += 50) {
+        await pub(["-t", "slow", "-q", "1", "-s", "--repeat", "50", "--quiet"], payload);
+      }
+      program.process.stdout.resume();
+      await program.ended();
+      expect(program.stdout).toHaveLength(size * count);
+      expect(program.code).toBe(0);
+    }, 60000);
+  });
+
+  describe("connect", () => {
+    it("connects, says so, and stays", async () => {
+      const program = cli.start(["connect", ...at(), "-C", "stayer"]);
+      await program.said("Client stayer is connected\n");
+      expect(broker.log).toContain("as stayer (p2, c1, k300).");
+      program.process.kill("SIGTERM");
+      await program.ended();
+      expect(program.result).toEqual({
+        code: 0,
+        stdout: "",
+        stderr: "Client stayer sent CONNECT\nClient stayer is connected\nClient stayer sent DISCONNECT\n",
+      });
+    });
+  });
+
+  describe("the connection", () => {
+    it("has the client identifier, keepalive, session and user it was told to have", async () => {
+      const args = ["-C", "ich-ä", "-k", "17", "--persistent", "-u", "user", "-P", "password"];
+      const program = await cli.run(["connect", ...at(broker.passwordPort), ...args, "-W", "0.3"]);
+      expect(program.code).toBe(27);
+      expect(broker.log).toContain("as ich-ä (p2, c0, k17, u'user').");
+    });
+
+    it("takes the password from a file or the environment, and user and password from a URL", async () => {
+      const port = broker.passwordPort;
+      const file = await cli.run(["pub", ...at(port), "-t", "a", "-m", "x", "-u", USERNAME, "--password-file", "password"]);
+      expect(file.code).toBe(0);
+      const own = { MCU_MQTT_PASSWORD: PASSWORD };
+      const environment = await cli.run(["pub", ...at(port), "-t", "a", "-m", "x", "-u", USERNAME], "", own);
+      expect(environment.code).toBe(0);
+      const login = `${encodeURIComponent(USERNAME)}:${encodeURIComponent(PASSWORD)}`;
+      const url = await cli.run(["pub", `mqtt://${login}@${HOST}:${port}/a`, "-m", "x"]);
+      expect(url.code).toBe(0);
+    });
+
+    it("comes from the address it was told to", async () => {
+      const program = await pub(["-t", "a", "-m", "x", "-I", "127.0.0.2", "-C", "other-address"]);
+      expect(program.code).toBe(0);
+      expect(broker.log).toMatch(/New client connected from 127\.0\.0\.2:\d+ as other-address/);
+    });
+
+    it("has a will, which the broker publishes when the program dies, and not when it is told to end", async () => {
+      const args = ["--will-topic", "w", "--will-payload", "gone", "--will-qos", "1", "--will-retain"];
+      const watcher = await mosquittoSub("w", "-F", "%p %q", "-q", "2");
+      const polite = await sub("-t", "a", ...args);
+      polite.process.kill("SIGINT");
+      await polite.ended();
+      expect(polite.code).toBe(0);
+      const killed = await sub("-t", "a", ...args);
+      killed.process.kill("SIGKILL");
+      await watcher.wrote(7);
+      expect(watcher.stdout.toString()).toBe("gone 1\n");
+      await mosquittoPub(["-t", "w", "-n", "-r"]);
+    });
+  });
+
+  describe("the exit code", () => {
+    it("is that of CONNACK when the broker refuses", async () => {
+      const program = await cli.run(["pub", ...at(broker.passwordPort), "-t", "a", "-m", "x", "-u", "me", "-P", "hunter2"]);
+      expect(program.result).toEqual({
+        code: 5,
+        stdout: "",
+        stderr: expect.stringMatching(/^Client \S+ sent CONNECT\nmcu-mqtt: cannot connect to .*: refused: not authorized\n$/),
+      });
+    });
+
+    it("is 27 when the time is over, of any command", async () => {
+      for (const args of [["sub", ...at(), "-t", "a"], ["connect", ...at()], ["pub", ...at(), "-t", "a", "-l"]]) {
+        const program = cli.start([...args, "-W", "0.5", "-C", "timed"]);
+        await program.ended();
+        expect(program.code).toBe(27);
+        expect(program.stderr).toContain("Client timed sent DISCONNECT\nmcu-mqtt: the time of --timeout, 0.5 s, is over\n");
+      }
+    });
+
+    it("is 1 when there is no broker", async () => {
+      const program = await cli.run(["sub", "-h", HOST, "-p", "1", "-t", "a"]);
+      expect(program.result).toEqual({
+        code: 1,
+        stdout: "",
+        stderr: `mcu-mqtt: cannot connect to ${HOST}, port 1: the broker cannot be reached (connect ECONNREFUSED ${HOST}:1)\n`,
+      });
+    });
+
+    it("is 1 when the command line is wrong, and nothing is connected then", async () => {
+      const before = broker.log.length;
+      for (const args of [["pub", ...at(), "-t", "a/#", "-m", "x"], ["sub", ...at()], ["connect", ...at(), "-V", "v5"]]) {
+        const program = await cli.run(args);
+        expect(program.code).toBe(1);
+        expect(program.stdout).toHaveLength(0);
+        expect(program.stderr).toMatch(/^mcu-mqtt: --[a-z-]+ .*\n$/);
+      }
+      for (const args of [[], ["publish"], ["--foo"]]) {
+        const program = await cli.run(args);
+        expect(program.code).toBe(1);
+        expect(program.stderr).toMatch(/^mcu-mqtt: .*command.*\n$/);
+      }
+      expect(broker.log.slice(before)).not.toContain("New connection");
+    });
+
+    it("is 1 for a payload whose bytes the shell hands over are not UTF-8", async () => {
+      const program = cli.startProgram("bash", ["-c", `${cli.command} pub ${at().join(" ")} -t a -m $'\\xff'`]);
+      await program.ended();
+      expect(program.result).toEqual({
+        code: 1,
+        stdout: "",
+        stderr: "mcu-mqtt: --payload has bytes that are not UTF-8, or U+FFFD\n",
+      });
+    });
+  });
+
+  describe("a pipe", () => {
+    it("may be closed by its reader: that ends sub in good order", async () => {
+      const shell = cli.startProgram("bash", ["-c", `${cli.command} sub ${at().join(" ")} -t p -C piped | head -1; exit \${PIPESTATUS[0]}`]);
+      await shell.said("subscribed to p");
+      for (let i = 0; shell.code === undefined && i < 50; i++) await mosquittoPub(["-t", "p", "-m", `line ${i}`]);
+      await shell.ended();
+      expect(shell.result).toEqual({
+        code: 0,
+        stdout: "line 0\n",
+        stderr: "Client piped sent CONNECT\nClient piped subscribed to p\nClient piped sent DISCONNECT\n",
+      });
+    });
+
+    it("joins sub and pub, byte for byte", async () => {
+      const watcher = await mosquittoSub("out", "-C", "1", "-N", "-q", "1");
+      const place = at().join(" ");
+      const command = `${cli.command} sub ${place} -t in -N --count 1 -q 1 | ${cli.command} pub ${place} -t out -s -q 1`;
+      const shell = cli.startProgram("bash", ["-o", "pipefail", "-c", command]);
+      await shell.said("subscribed to in");
+      await mosquittoPub(["-t", "in", "-f", "binary", "-q", "1"]);
+      await shell.ended();
+      await watcher.ended();
+      expect(shell.code).toBe(0);
+      expect(watcher.stdout.equals(BINARY)).toBe(true);
+    });
+
+    it("that takes nothing more is an error in one line", async () => {
+      const shell = cli.startProgram("bash", ["-c", `${cli.command} sub ${at().join(" ")} -t p -C full > /dev/full`]);
+      await shell.said("subscribed to p");
+      await mosquittoPub(["-t", "p", "-m", "x"]);
+      await shell.ended();
+      expect(shell.code).toBe(1);
+      expect(shell.stderr).toMatch(/sent DISCONNECT\nmcu-mqtt: cannot write to standard output \(ENOSPC[^\n]*\)\n$/);
+    });
+  });
+
+  describe("a signal", () => {
+    it("ends pub behind what it has published, and says with 1 that there was more", async () => {
+      const watcher = await mosquittoSub("p", "-C", "1");
+      const program = cli.start(["pub", ...at(), "-t", "p", "-q", "1", "-l"]);
+      program.process.stdin.write("one\n");
+      await watcher.ended();
+      program.process.kill("SIGINT");
+      await program.ended();
+      expect(program.code).toBe(1);
+      expect(program.lines.at(-2)).toBe("Client ID sent DISCONNECT");
+      expect(program.lines.at(-1)).toBe("mcu-mqtt: interrupted");
+    });
+
+    it("ends at once when it comes twice", async () => {
+      const program = cli.start(["pub", ...at(), "-t", "p", "-q", "1", "-l", "-C", "twice"]);
+      program.process.stdin.write("one\n");
+      await program.said("sent PUBLISH");
+      await broker.logged("Sending PUBACK to twice");
+      broker.freeze();
+      program.process.stdin.write("two\n");
+      await program.said("PacketId=2");
+      program.process.kill("SIGINT");
+      // It waits for the acknowledgement first.
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      program.process.kill("SIGINT");
+      await program.ended();
+      broker.thaw();
+      expect(program.code).toBe(130);
+    });
+  });
+
+  it("says so when the connection is lost", async () => {
+    const other = await Mosquitto.start();
+    const program = cli.start(["sub", ...at(other.port), "-t", "a"]);
+    await program.said("subscribed to a");
+    await other.dispose();
+    await program.ended();
+    expect(program.code).toBe(1);
+    expect(program.stderr).toMatch(/\nmcu-mqtt: the connection was lost\n$/);
+  });
+
+  it("shows no message of a long run on a terminal, but how far it is", async () => {
+    const command = `${cli.command} pub ${at().join(" ")} -t p -m x -q 1 --repeat 30000`;
+    const shell = cli.startProgram("script", ["-qefc", command, "/dev/null"]);
+    await shell.ended();
+    const shown = shell.stdout.toString();
+    expect(shown).not.toContain("sent PUBLISH");
+    expect(shown).toMatch(/\d+ of 30000 messages published\r/);
+    expect(shown).toMatch(/sent CONNECT\r\n/);
+    expect(shown).toMatch(/\x1b\[KClient \S+ sent DISCONNECT\r\n$/);
+    expect(shell.code).toBe(0);
+  });
+
+  it("helps", async () => {
+    const main = await cli.run(["--help"]);
+    expect(main.stdout.toString()).toMatch(/^Usage: mcu-mqtt pub \| sub \| connect \[--help\]\n/);
+    for (const command of ["pub", "sub", "connect"]) {
+      const program = await cli.run([command, "--help"]);
+      expect(program.code).toBe(0);
+      expect(program.stderr).toBe("");
+      expect(program.stdout.toString()).toMatch(new RegExp(`^Usage: mcu-mqtt ${command} `));
+    }
+    expect((await cli.run(["--version"])).stdout.toString()).toMatch(/^mcu-mqtt \d+\.\d+\.\d+\n$/);
+  });
+});
