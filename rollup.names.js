@@ -61,18 +61,19 @@ function shortName(index) {
 
 /**
  * Member -> what it is called on boards: those that are declared in the sources but for the ones that somebody else
- * calls. Those that are written most often have the shortest names; those of the client before those of modules that
- * add to it, so that a module more does not make the client larger.
+ * calls. Those that are written most often have the shortest names; those of the client and its HAL before those of
+ * modules that add to it, so that a module more does not make the client larger.
  */
 function makeNames() {
   const kept = keptNames();
   const declared = new Set();
   const counts = new Map();
-  /** The same in the client alone. */
+  /** The same in what each board loads: the client and its HAL. */
   const ownCounts = new Map();
-  const own = filesIn(resolve(root, "src"));
-  const sources = [...own, ...filesIn(resolve(root, "src/optional"))];
+  const client = filesIn(resolve(root, "src"));
+  const sources = [...client, ...filesIn(resolve(root, "src/optional"))];
   const hals = filesIn(resolve(root, "hal"), /^(?:ecma419|esp|flash|key-value|moddable).*\.ts$/);
+  const own = [...client, ...hals.filter((path) => !/(?:store|websocket)\.ts$/.test(path))];
   for (const path of [...sources, ...hals]) {
     walk(path, (node) => {
       // What is found by a string is called so.
