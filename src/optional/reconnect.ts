@@ -311,10 +311,6 @@ class ReconnectLink extends Link {
     this._goOn();
   }
 
-  override listens(type: number): boolean {
-    return this._isShort || super.listens(type);
-  }
-
   override onDone(type: number, granted: Uint8Array | undefined): void {
     // Before the application takes the room that there is now.
     if (this._isShort) this._renew();
