@@ -486,8 +486,7 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
   it("says so when the connection is lost", async () => {
     const other = await Mosquitto.start();
     const program = cli.start(["sub", ...at(other.port), "-t", "a"]);
-    await program.said("subscribed to a");
-    await other.dispose();
+    await program.said("subscribed to a").finally(() => other.dispose());
     await program.ended();
     expect(program.code).toBe(1);
     expect(program.stderr).toMatch(/\nmcu-mqtt: the connection was lost\n$/);
