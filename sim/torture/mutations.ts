@@ -348,8 +348,8 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "an outcome is told twice",
     file: "optional/outcomes.ts",
-    find: "\"refused\" : \"delivered\");",
-    replace: "\"refused\" : \"delivered\");\n    if (callback !== undefined && type === 7) " +
+    find: "\"refused\" : \"delivered\", granted);",
+    replace: "\"refused\" : \"delivered\", granted);\n    if (callback !== undefined && type === 7) " +
       "this._tell(callback, \"lost\");",
   },
   {
@@ -547,33 +547,33 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "pauses begin anew with each attempt that TCP has come up for",
     file: "optional/reconnect.ts",
-    find: "    this._pause(isRefused ? settings.maxDelayMs : 0, reason, detail);",
-    replace: "    if (reason > -3) this._round = 0;\n    this._pause(isRefused ? settings.maxDelayMs : 0," +
-      " reason, detail);",
+    find: "    else this._fail(isRefused ? settings.maxDelayMs : 0, reason, detail);",
+    replace: "    if (reason > -3) this._round = 0;\n    if (!(isRefused && !settings.retryRefused)) {\n" +
+      "      this._fail(isRefused ? settings.maxDelayMs : 0, reason, detail);\n    }",
   },
   {
     name: "rounds are counted anew with each attempt that TCP has come up for",
     file: "optional/reconnect.ts",
-    find: "    this._failures++;",
-    replace: "    if (reason > -3) this._failures = 0;\n    this._failures++;",
+    find: "    if (++this._failures === settings.maxRounds)",
+    replace: "    if (reason > -3) this._failures = 0;\n    if (++this._failures === settings.maxRounds)",
   },
   {
     name: "no limit of rounds",
     file: "optional/reconnect.ts",
-    find: "settings.maxRounds > 0 && this._failures >= settings.maxRounds;",
-    replace: "settings.maxRounds > 0 && this._failures > 2 * settings.maxRounds;",
+    find: "    if (++this._failures === settings.maxRounds)",
+    replace: "    if (++this._failures > 2 * settings.maxRounds && settings.maxRounds > 0)",
   },
   {
     name: "a client that was refused tries again as if nothing had been said",
     file: "optional/reconnect.ts",
-    find: "    if (isLast || (isRefused && !settings.retryRefused)) {",
-    replace: "    if (isLast) {",
+    find: "    if (isRefused && !settings.retryRefused) this._stop(reason, detail);\n    else",
+    replace: "   ",
   },
   {
     name: "a client that was refused tries again sooner than it may",
     file: "optional/reconnect.ts",
-    find: "    this._pause(isRefused ? settings.maxDelayMs : 0, reason, detail);",
-    replace: "    this._pause(0, reason, detail);",
+    find: "    else this._fail(isRefused ? settings.maxDelayMs : 0, reason, detail);",
+    replace: "    else this._fail(0, reason, detail);",
   },
   {
     name: "a client that was refused tries the next broker at once",

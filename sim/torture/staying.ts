@@ -171,7 +171,7 @@ class Staying implements Helper {
 
   /** `connfail` is told. */
   failed(reason: number): void {
-    const { maxRounds, retryRefused, maxDelayMs } = this._settings;
+    const { retryRefused, maxDelayMs } = this._settings;
     const { world } = this._device;
     if (!this._isWanted || this._isStartDue) return;
     const isRefused = REFUSALS.includes(reason);
@@ -180,13 +180,8 @@ class Staying implements Helper {
       this._next = { at: this._at + 1, fromMs: world.nowMs };
       return this._expect("connecting");
     }
-    this._failures++;
-    if ((maxRounds > 0 && this._failures >= maxRounds) || (isRefused && !retryRefused)) {
-      world.count("reconnect: stopped");
-      this._isWanted = false;
-      return this._expect("stopped");
-    }
-    this._pause(isRefused ? maxDelayMs : -1);
+    if (isRefused && !retryRefused) this._stop();
+    else this._fail(isRefused ? maxDelayMs : -1);
   }
 
   /** `offline` is told. */
@@ -290,12 +285,21 @@ class Staying implements Helper {
     if (lastedMs >= stableMs && (lastedMs > stableMs + LATE_MS || this._told?.round === roundIfReset)) this._round = 0;
     if (!this._isWanted) return this._expect("idle");
     if (this._isStartDue) return this._expect("connecting");
-    this._pause(-1);
+    this._fail(-1);
   }
 
-  private _pause(fixedMs: number): void {
-    const { minDelayMs, maxDelayMs } = this._settings;
+  private _stop(): void {
+    this._device.world.count("reconnect: stopped");
+    this._isWanted = false;
+    this._expect("stopped");
+  }
+
+  /** A round has failed, or a session was lost, which counts as one. */
+  private _fail(fixedMs: number): void {
+    const { minDelayMs, maxDelayMs, maxRounds } = this._settings;
     const device = this._device;
+    this._failures++;
+    if (maxRounds > 0 && this._failures >= maxRounds) return this._stop();
     const most = Math.min(maxDelayMs, minDelayMs * 2 ** this._round++);
     const delayMs = fixedMs < 0 ? Math.floor(this._draw * most) : fixedMs;
     device.world.count("reconnect: a pause");
