@@ -5,7 +5,7 @@ import type { Life } from "./life.js";
 import type { QoS } from "./options.js";
 import { integer, readQos, readTopics, seconds } from "./options.js";
 import type { Status } from "./output.js";
-import { readLines, readPayload, readWhole } from "./payloads.js";
+import { readLines, readPayload, readStdin, readWhole } from "./payloads.js";
 import type { PayloadSource } from "./payloads.js";
 import { MAX_WAITING, MAX_WAITING_BYTES } from "./session.js";
 import type { Session } from "./session.js";
@@ -46,7 +46,7 @@ export function readPubOptions(values: Values, url: BrokerUrl | undefined): PubO
 
 /** What is there before the connection is: all of standard input, unless its lines are published as they come. */
 export async function preparePayload({ payload }: PubOptions, life: Life): Promise<Uint8Array | undefined> {
-  if (payload === "stdin") return life.until(readWhole(process.stdin));
+  if (payload === "stdin") return life.until(readWhole(readStdin()));
   return payload === "stdin-lines" ? undefined : payload;
 }
 
@@ -77,7 +77,7 @@ export async function pub(
 
   try {
     if (payload === undefined) {
-      const lines = readLines(process.stdin);
+      const lines = readLines(readStdin());
       for (;;) {
         const line = await life.until(lines.next());
         if (line.done === true) break;
