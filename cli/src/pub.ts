@@ -34,9 +34,13 @@ export function readPubOptions(values: Values, url: BrokerUrl | undefined): PubO
   if (repeat === undefined && repeatSeconds !== undefined) {
     throw new Failure("--repeat-delay must be used together with --repeat");
   }
+  const qos = readQos(values);
+  if (qos === 2 && values.reconnect !== undefined && values.persistent !== true) {
+    throw new Failure("--reconnect at QoS 2 needs --persistent: else a message could come twice");
+  }
   return {
     topics,
-    qos: readQos(values),
+    qos,
     isRetained: values.retain === true,
     payload,
     repeat: repeat ?? 1,
@@ -59,6 +63,8 @@ export async function pub(
   status: Status,
 ): Promise<void> {
   const waiting = new Waiting();
+  // Also while there is nothing to publish.
+  session.lost.catch((failure: Failure) => life.end(failure));
   const { topics, qos, isRetained: retain, repeat, repeatSeconds } = options;
   const total = payload === undefined ? "" : ` of ${repeat * topics.length}`;
   status.isLong = payload === undefined || repeat * topics.length > LONG_RUN;

@@ -253,6 +253,20 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
       expect(program.stderr).toMatch(/mcu-mqtt: the broker cannot be reached.*\n$/);
     });
 
+    it.each([
+      ["at once", []],
+      ["when it was tried again", ["--reconnect", "1", "--reconnect-delay", "0.01"]],
+    ])("ends pub %s, also while it waits for a line", async (_title, args) => {
+      const other = await forThisTest(Mosquitto.start());
+      const program = cli.start(["pub", ...at(other.port), "-t", "a", "-q", "1", "-l", ...args]);
+      program.process.stdin.write("one\n");
+      await other.logged("Sending PUBACK");
+      await other.stop("SIGKILL");
+      await program.ended();
+      expect(program.code).toBe(1);
+      expect(program.stderr).toMatch(/mcu-mqtt: the (broker cannot be reached|connection was lost)\n$/);
+    });
+
     it("does not hold up a signal", async () => {
       const program = cli.start(["sub", ...at(1), "-t", "a", "--reconnect", "5", "--reconnect-delay", "1000"]);
       await program.said("tries again in");
