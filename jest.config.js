@@ -13,9 +13,12 @@ export default {
     "^mcu-mqtt/core$": "<rootDir>/src/core.ts",
     "^mcu-mqtt/client$": "<rootDir>/src/face.ts",
     "^mcu-mqtt/store$": "<rootDir>/hal/node-store.ts",
-    "^mcu-mqtt/(outcomes|queue|snapshot|streams)$": "<rootDir>/src/optional/$1.ts",
+    "^mcu-mqtt/async$": "<rootDir>/src/async/index.ts",
+    "^mcu-mqtt/websocket$": "<rootDir>/hal/node-websocket.ts",
+    "^mcu-mqtt/tls$": "<rootDir>/hal/node-tls-options.ts",
     "^mcu-mqtt/hal/(node|mock)$": "<rootDir>/hal/$1.ts",
     "^mcu-mqtt/hal$": "<rootDir>/hal/node.ts",
+    "^mcu-mqtt/([a-z]+)$": "<rootDir>/src/optional/$1.ts",
     "^#(device|hash|sleep)$": "<rootDir>/examples/$1-node.ts",
     // TypeScript's convention: "./x.js" is written, "./x.ts" is there. Packages have the former.
     "^(\\.{1,2}/.*)\\.js$": ["$1.js", "$1.ts"],

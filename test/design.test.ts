@@ -62,3 +62,21 @@ it("Each row on a hostile broker is a test, and the other way round, with the sa
   expect(table.slice(1)).toEqual(tests.map((match) => match.slice(1)));
   expect(sources.get("hostile")!.match(/^ *row\b/gm)).toHaveLength(tests.length);
 });
+
+describe("Each feature of emqtt", () => {
+  const section = /^## emqtt, feature by feature$(.*?)^## /ms.exec(DESIGN)![1];
+  const table = section.split("\n")
+    .map((line) => /^\| `(emqtt: [^`]+)` \| .* \| (\S+) "([^|]+)" \|$/.exec(line) ?? line)
+    .filter((row) => typeof row !== "string" || row.startsWith("| `"));
+
+  it("stands in the table once, with the test that shows it", () => {
+    expect(table.filter((row) => typeof row === "string")).toEqual([]);
+    expect(table.length).toBeGreaterThan(45);
+    expect(new Set(table.map((row) => row[1])).size).toBe(table.length);
+  });
+
+  it("has a test of that title", () => {
+    const missing = table.filter((row) => !(sources.get(row[2]) ?? "").includes(row[3]));
+    expect(missing.map((row) => row[0])).toEqual([]);
+  });
+});

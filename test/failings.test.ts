@@ -3,9 +3,14 @@
  * each with its test. What only MQTT 5 can say is shown here by what a client of MQTT 3.1.1 does with such bytes.
  */
 import { describe, expect, test } from "@jest/globals";
+import { AsyncClient } from "../src/async/client.js";
+import { MockHal } from "../hal/mock.js";
 import type { Client } from "../src/client.js";
+import type { Reconnecting } from "../src/optional/reconnect.js";
+import { withReconnect } from "../src/optional/reconnect.js";
 import { withTimes } from "../src/optional/times.js";
-import { Device, PINGRESP, ack, message } from "./support/device.js";
+import { AsyncDevice, flush, Outcome } from "./support/async-device.js";
+import { Device, PINGRESP, ack, connack, message, suback } from "./support/device.js";
 
 describe("failing 1: keepalive gaps up to twice the interval", () => {
   test("PINGREQ is out within one keepalive of the last packet sent, whenever that was [MQTT-3.1.2-23]", () => {
@@ -84,6 +89,84 @@ describe("failing 5: packet ids are reused while in flight", () => {
   });
 });
 
+describe("failing 6: a SUBSCRIBE that is pending when the connection is lost neither completes nor fails", () => {
+  test("it fails, at once, also when the client connects again", async () => {
+    for (const reconnect of [0, Infinity]) {
+      const device = await new AsyncDevice({ reconnect }).up();
+      const outcome = new Outcome(device.client.subscribe("t"));
+      device.hal.settle();
+      device.hal.socket.reset();
+      await device.take();
+      expect(outcome.text).toBe("MqttError: lost with its connection");
+    }
+  });
+});
+
+describe("failing 7: hosts are tried last first, and bad credentials for ever", () => {
+  test("hosts are tried in their order, in each round", () => {
+    const hosts = [{ host: "a" }, { host: "b" }, { host: "c" }];
+    const device = new Device({ extend: (client) => withReconnect(client, { hosts, random: () => 1 }) });
+    device.hal.script = (socket) => socket.fail("refused");
+    (device.client as Client & Reconnecting).connect();
+    device.hal.advance(1000);
+    device.client.close();
+    expect(device.hal.sockets.slice(0, 6).map(({ host }) => host).join("")).toBe("abcabc");
+  });
+
+  test("refused credentials are not tried again", () => {
+    const device = new Device({ extend: (client) => withReconnect(client) });
+    device.client.connect("broker");
+    device.reach();
+    device.send(connack(4));
+    expect(device.take()).toEqual(["connfail 4"]);
+    device.hal.advance(100000000);
+    expect(device.hal.sockets).toHaveLength(1);
+    expect((device.client as Client & Reconnecting).state).toBe("stopped");
+  });
+
+  test("the limit counts on where TCP comes up and CONNACK does not", () => {
+    const device = new Device({ extend: (client) => withReconnect(client, { maxRounds: 3 }) });
+    device.hal.script = (socket) => {
+      socket.connect();
+      socket.end();
+    };
+    device.client.connect("broker");
+    device.hal.advance(100000000);
+    expect(device.take()).toEqual(["connfail -5", "connfail -5", "connfail -5"]);
+    expect(device.hal.sockets).toHaveLength(3);
+  });
+});
+
+describe("failing 8: it never subscribes again, and ignores Session Present", () => {
+  test.each([false, true])("session present %s: subscribed again exactly when it is not", (isPresent) => {
+    const device = new Device({ cleansession: 0, extend: (client) => withReconnect(client) });
+    device.up();
+    device.client.subscribe("t", 1);
+    device.sent();
+    device.send(suback(1, 1));
+    device.socket.reset();
+    device.hal.advance(1000);
+    device.reach();
+    device.send(connack(0, isPresent));
+    expect(device.sent()).toEqual(isPresent ? [] : ["SUBSCRIBE #2 t:1"]);
+    if (!isPresent) device.send(suback(2, 1));
+    device.take();
+  });
+
+  test("what one CONNACK said is not in the next CONNECT", () => {
+    const device = new Device({ cleansession: 0, extend: (client) => withReconnect(client) });
+    device.client.connect("broker");
+    device.socket.connect();
+    const [first] = device.sent();
+    device.send(connack(0, true));
+    device.socket.reset();
+    device.hal.advance(1000);
+    device.socket.connect();
+    expect(device.sent()).toEqual([first]);
+    device.take();
+  });
+});
+
 describe("failing 9: topic aliases are not resolved, and protocol violations go without an answer", () => {
   test("MQTT 3.1.1 has no aliases: a message without a topic name ends the connection, and is not delivered", () => {
     const device = new Device().up();
@@ -140,7 +223,31 @@ describe("failing 11: bad arguments crash the process, and calls before connect 
   });
 });
 
-describe("failing 12: pause drops messages and stops pings", () => {
+describe("failing 12: refused subscriptions count as active, disconnect waits, and pause drops and stops", () => {
+  test("a refused filter is not in subscriptions", async () => {
+    const device = await new AsyncDevice().up();
+    const results = device.client.subscribe(["yes", "no"], { qos: 1 });
+    device.hal.settle();
+    await device.send(suback(1, 1, 0x80));
+    expect(await results).toEqual([{ filter: "yes", reasonCode: 1 }, { filter: "no", reasonCode: 0x80 }]);
+    expect(device.client.subscriptions()).toEqual({ yes: 1 });
+  });
+
+  test("disconnect does not wait for an attempt, nor for a pause before one", async () => {
+    const device = new AsyncDevice({ reconnect: Infinity });
+    void device.client.connect();
+    const during = new Outcome(device.client.disconnect());
+    await flush();
+    expect(during.text).toBe("done");
+    device.hal.script = (socket) => socket.fail("refused");
+    void device.client.connect();
+    await device.advance(1);
+    expect(device.client.status().state).toBe("waiting");
+    const between = new Outcome(device.client.disconnect());
+    await flush();
+    expect([between.text, device.client.status().state]).toEqual(["done", "idle"]);
+  });
+
   test("what comes while paused is delivered behind resume, and PINGREQ leaves in time", () => {
     const device = new Device({ keepalive: 60 }).up();
     device.client.pause();
@@ -151,5 +258,27 @@ describe("failing 12: pause drops messages and stops pings", () => {
     device.send(PINGRESP);
     device.client.resume();
     expect(device.take()).toEqual(["message t=1", "message t=2"]);
+  });
+});
+
+describe("failing 13: unknown options and values are ignored", () => {
+  test.each<[object, string]>([
+    [{ rap: 1 }, 'unknown option "rap"'],
+    [{ willQos: 1, willTopic: "w", cleanstart: true }, 'unknown option "cleanstart"'],
+    [{ autoAck: 1 }, "autoAck must be"],
+    [{ reconnect: "infinity" }, "reconnect must be"],
+  ])("of a client: %j", (options, expected) => {
+    expect(() => new AsyncClient(new MockHal(), options)).toThrow(expected);
+  });
+
+  test("of a call, of a module and of NodeMCU's face: refused by name, and nothing is changed", async () => {
+    const device = await new AsyncDevice().up();
+    const { client } = device;
+    expect(() => client.subscribe("t", { rap: 1 } as object)).toThrow('unknown option "rap"');
+    expect(() => client.publish("t", "x", { dup: true } as object)).toThrow('unknown option "dup"');
+    expect(device.sent()).toEqual([]);
+    const wrong = { maxDelay: 1 } as object;
+    expect(() => new Device({ extend: (each) => withReconnect(each, wrong) })).toThrow('unknown option "maxDelay"');
+    expect(() => new Device({ options: { rap: 1 } as object })).toThrow('unknown option "rap"');
   });
 });

@@ -15,8 +15,19 @@ const EXAMPLES = ["nodemcu", "sensor", "secure", "sleep", "update", "release"];
 const PLATFORMS = ["esp", "esp32", "lin"];
 /** What an application imports. */
 const ENTRIES = ["mcu-mqtt", "mcu-mqtt/client", "mcu-mqtt/hal/ecma419"];
-/** Modules that add to a client, each with a manifest of its own. */
-
+/** Modules that add to a client, each with a manifest of its own: the entry points that come from src/optional. */
+const OPTIONAL = (() => {
+  const { exports } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as {
+    exports: Record<string, string | { types: string }>;
+  };
+  const isOptional = (entry: string | { types: string }): boolean =>
+    typeof entry === "object" && entry.types.startsWith("./dist/types/src/optional/");
+  return Object.keys(exports).filter((name) => isOptional(exports[name])).map((name) => name.slice(2));
+})();
+/** What several of them are made of. */
+const PARTS = ["link", "packet-text", "packets"];
+/** Manifests for anything else. */
+const OTHERS = ["async", "esp8266-tls", "link", "store"];
 
 const TLS = "$(MODDABLE)/examples/io/tcp/tlssocket/manifest.json";
 const BASE = "$(MODDABLE)/examples/manifest_base.json";
@@ -166,7 +177,13 @@ function globals(module: Node): string[] {
   const declared = new Set<string>();
   const used = new Set<string>();
   const declare = (pattern: unknown): void => {
-    if (isNode(pattern) && pattern.type === "Identifier") declared.add(pattern["name"] as string);
+    if (!isNode(pattern)) return;
+    if (pattern.type === "Identifier") declared.add(pattern["name"] as string);
+    // Patterns, by their parts.
+    for (const part of (pattern["elements"] ?? pattern["properties"] ?? []) as unknown[]) declare(part);
+    if (pattern.type === "Property") declare(pattern["value"]);
+    if (pattern.type === "RestElement") declare(pattern["argument"]);
+    if (pattern.type === "AssignmentPattern") declare(pattern["left"]);
   };
   walk(module, (node, parent) => {
     if (/^(Function|ArrowFunction|Class)/.test(node.type)) {
@@ -188,8 +205,11 @@ function globals(module: Node): string[] {
 /** Globals that every engine here has. */
 const GLOBALS = [
   "Array", "ArrayBuffer", "Error", "Int32Array", "Math", "Number", "Object", "RangeError", "String", "TypeError",
-  "Uint16Array", "Uint32Array", "Uint8Array", "undefined",
+  "Uint16Array", "Uint32Array", "Uint8Array", "decodeURIComponent", "undefined",
 ];
+
+/** ... and what XS has beside them. */
+const XS_GLOBALS = ["Infinity", "Map", "Promise", "Set", "Symbol"];
 
 /** Syntax that the smallest engine lacks, or that XS cannot have in preloaded modules. */
 const FORBIDDEN = [
@@ -197,6 +217,9 @@ const FORBIDDEN = [
   "LabeledStatement", "ObjectPattern", "PrivateIdentifier", "PropertyDefinition", "RestElement", "SpreadElement",
   "StaticBlock", "TaggedTemplateExpression", "YieldExpression",
 ];
+
+/** Of that, what XS cannot have in preloaded modules, and what no bundle can have. */
+const FORBIDDEN_ON_XS = ["ImportExpression", "StaticBlock"];
 
 /** The source stays within the language and the globals of the smallest engine. */
 function expectLanguage(path: string): void {
@@ -208,6 +231,17 @@ function expectLanguage(path: string): void {
   });
   expect(found).toEqual([]);
   expect(globals(module).filter((global) => !GLOBALS.includes(global))).toEqual([]);
+}
+
+/** The source stays within what XS has, and can have in preloaded modules. */
+function expectXs(path: string): void {
+  const module = parsed(path);
+  const found: string[] = [];
+  walk(module, (node) => {
+    if (FORBIDDEN_ON_XS.includes(node.type) || node["static"] === true) found.push(node.type);
+  });
+  expect(found).toEqual([]);
+  expect(globals(module).filter((global) => ![...GLOBALS, ...XS_GLOBALS].includes(global))).toEqual([]);
 }
 
 /** The source keeps nothing at module level that changes. */
@@ -293,6 +327,12 @@ describe.each(OPTIONAL)("the manifest for %s", (optional) => {
     expect(added(platform)).toEqual(names);
     expect([...firmware.modules.values()].filter((path) => !existsSync(path))).toEqual([]);
     const reached = firmware.reached([...ENTRIES, `mcu-mqtt/${optional}`]);
+    // Another module that it imports comes with its own manifest, and so by its own name, too.
+    const others = OPTIONAL.filter((name) => name !== optional && names.includes(`mcu-mqtt/${name}`));
+    for (const other of others) {
+      expect([...reached]).toContain(`mcu-mqtt/src/optional/${other}`);
+      reached.add(`mcu-mqtt/${other}`);
+    }
     expect([...reached].sort()).toEqual([...firmware.modules.keys()].sort());
     expect([...firmware.preload].sort()).toEqual([...firmware.modules.keys()].sort());
     expect(firmware.included).toEqual(rest.included);
@@ -301,7 +341,7 @@ describe.each(OPTIONAL)("the manifest for %s", (optional) => {
     }
   });
 
-  it.each(names)("adds %s, which stays within the language, and keeps nothing at module level that changes", (name) => {
+  it.each(names)("adds %s, within the language, which keeps nothing at module level that changes", (name) => {
     const path = new Firmware([`manifests/${optional}.json`], "esp").modules.get(name)!;
     expect(root.modules.has(name)).toBe(false);
     expectLanguage(path);
@@ -312,7 +352,9 @@ describe.each(OPTIONAL)("the manifest for %s", (optional) => {
 describe("the manifests for modules that add to a client", () => {
   it("are there for each of them", () => {
     const modules = readdirSync(join(ROOT, "src/optional")).map((name) => name.replace(".ts", ""));
-    expect(modules.filter((name) => name !== "link").sort()).toEqual(OPTIONAL);
+    expect(modules.sort()).toEqual([...OPTIONAL, ...PARTS].sort());
+    const manifests = readdirSync(join(ROOT, "manifests")).map((name) => name.replace(".json", ""));
+    expect(manifests.sort()).toEqual([...OPTIONAL, ...OTHERS].sort());
   });
 
   it("may be included together: nothing is listed twice", () => {
@@ -322,6 +364,55 @@ describe("the manifests for modules that add to a client", () => {
     const reached = firmware.reached([...ENTRIES, ...OPTIONAL.map((name) => `mcu-mqtt/${name}`)]);
     expect([...reached].sort()).toEqual([...names].sort());
     expect([...firmware.preload].sort()).toEqual([...names].sort());
+  });
+});
+
+describe("the manifest for promises", () => {
+  const [own, platforms] = ["mcu-mqtt/async", PLATFORMS.filter((platform) => platform !== "esp")];
+  const added = (platform: string): string[] => {
+    const rest = new Firmware(["manifest.json"], platform).modules;
+    return [...new Firmware(["manifests/async.json"], platform).modules.keys()].filter((name) => !rest.has(name));
+  };
+  const names = added("esp32");
+
+  it.each(platforms)("adds to the root manifest on %s what they are made of, by its manifests", (platform) => {
+    const firmware = new Firmware(["manifests/async.json"], platform);
+    const rest = new Firmware(["manifest.json"], platform);
+    expect(names).toContain(own);
+    expect(added(platform)).toEqual(names);
+    expect([...firmware.modules.values()].filter((path) => !existsSync(path))).toEqual([]);
+    const reached = firmware.reached([...ENTRIES, own]);
+    for (const name of OPTIONAL.filter((each) => names.includes(`mcu-mqtt/${each}`))) {
+      expect([...reached]).toContain(`mcu-mqtt/src/optional/${name}`);
+      reached.add(`mcu-mqtt/${name}`);
+    }
+    expect([...reached].sort()).toEqual([...firmware.modules.keys()].sort());
+    expect([...firmware.preload].sort()).toEqual([...firmware.modules.keys()].sort());
+    expect(firmware.included).toEqual(rest.included);
+    expect(firmware.warnings).toEqual(rest.warnings);
+    for (const name of names) {
+      expect(firmware.imports(name).filter((imported) => !firmware.modules.has(imported))).toEqual([]);
+    }
+  });
+
+  it("is refused on an ESP8266, whose memory it would take", () => {
+    const { platforms: listed } = JSON.parse(readFileSync(join(ROOT, "manifests/async.json"), "utf8")) as Part;
+    expect(listed).toEqual({ "esp": { error: expect.stringContaining("esp32") }, "...": {} });
+  });
+
+  it("may be included beside those of all modules: nothing is listed twice", () => {
+    const manifests = ["async", ...OPTIONAL].map((name) => `manifests/${name}.json`);
+    const firmware = new Firmware(manifests, "esp32");
+    const reached = firmware.reached([...ENTRIES, own, ...OPTIONAL.map((name) => `mcu-mqtt/${name}`)]);
+    expect([...reached].sort()).toEqual([...firmware.modules.keys()].sort());
+  });
+
+  const parts = names.filter((name) => name.includes("async"));
+
+  it.each(parts)("adds %s, within the language of XS, which keeps nothing at module level that changes", (name) => {
+    const path = new Firmware(["manifests/async.json"], "esp32").modules.get(name)!;
+    expectXs(path);
+    expectConstant(path);
   });
 });
 

@@ -58,6 +58,8 @@ export interface Feature {
   readonly name: string;
   /** What has to occur in many schedules, by the names that `World.count` is given. */
   readonly exercises: readonly string[];
+  /** Whether a device has it, told from what is drawn already: schedules without it are what they were before it. */
+  isDrawn?(plan: DevicePlan): boolean;
   /** False: such a device cannot have it. */
   suits?(plan: DevicePlan): boolean;
   /** Options that the client is constructed with. */

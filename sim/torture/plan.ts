@@ -70,7 +70,8 @@ export function drawPlan(random: Random): Plan {
 
 function drawDevice(random: Random): DevicePlan {
   const plan = drawBasis(random);
-  plan.features = FEATURES.filter((feature) => random.chance(30) && feature.suits?.(plan) !== false);
+  plan.features = FEATURES.filter((feature) => (feature.isDrawn?.(plan) ?? random.chance(30)) &&
+    feature.suits?.(plan) !== false);
   for (const feature of plan.features) Object.assign(plan.options, feature.options?.(random));
   return plan;
 }

@@ -323,6 +323,7 @@ export const STAYING: Feature = {
     "reconnect: a pause", "reconnect: the next host", "reconnect: stopped", "reconnect: asked again",
     "reconnect: the session is there", "reconnect: ended in between",
   ],
+  isDrawn: (plan) => plan.clockMs % 10 < 3,
   suits: (plan) => !plan.autoReconnect,
   attach: (device, client) => new Staying(device, client),
 };

@@ -48,7 +48,7 @@ export function describeReason(reason: number): string {
 
 /** What an operation, an attempt to connect or a ping was rejected with. */
 export class MqttError extends Error {
-  override readonly name = "MqttError";
+  declare readonly name: "MqttError";
   /**
    * -5..-1: the attempt failed (`CONN_FAIL_...`); 1..5: the return code of CONNACK; -10 and below: why the session
    * ended (`END_...`, or what a decoder found); -60 and below: `NOT_CONNECTED`, `QUEUE_FULL`, `TIMED_OUT`, `ABORTED`,
@@ -65,6 +65,8 @@ export class MqttError extends Error {
   constructor(reason: number, detail?: unknown, text?: string) {
     const because = detail instanceof Error && detail.message !== "" ? ` (${detail.message})` : "";
     super((text ?? describeReason(reason)) + because);
+    // Not by assignment, which fails where the engine's own prototypes are frozen.
+    Object.defineProperty(this, "name", { value: "MqttError" });
     this.reason = reason;
     this.detail = detail;
   }

@@ -118,6 +118,11 @@ export class Operations {
   /** For an operation that settles. Returns false when it has settled before. */
   close(operation: unknown): boolean {
     if (!this._underWay.delete(operation)) return false;
+    // A timer that is set would keep a program from ending.
+    if (this._underWay.size === 0 && this._armedMs !== undefined) {
+      this._armedMs = undefined;
+      this._timer.clear();
+    }
     this._onChange();
     return true;
   }

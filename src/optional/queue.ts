@@ -70,6 +70,14 @@ class QueueLink extends Link {
     super.onConnect(sessionPresent);
   }
 
+  /** A timer for what is gone would keep a program from ending. */
+  override onOffline(reason: number): void {
+    this._isArmed = false;
+    this._timer.clear();
+    this._expire();
+    super.onOffline(reason);
+  }
+
   setAge(afterMs: number): void {
     const outbox = this._outbox;
     if (outbox.operations === 0 || !this._isWaiting(outbox.operations - 1)) return;

@@ -54,8 +54,8 @@ export interface ReconnectOptions {
   /** A session that lasts so long has the pauses begin anew, 0..2^30; 10,000 by default. */
   stableMs?: number;
   /**
-   * Rounds that may fail in a row, without one CONNACK that accepts; then it stops. The loss of a session counts as one:
-   * 1 is one round, and none behind a loss. 0, the default: no limit.
+   * Rounds that may fail in a row, without one CONNACK that accepts; then it stops. The loss of a session counts as
+   * one: 1 is one round, and none behind a loss. 0, the default: no limit.
    */
   maxRounds?: number;
   /** True: tries again, `maxDelayMs` later, when the broker has refused the client. False by default: it stops. */
@@ -309,10 +309,6 @@ class ReconnectLink extends Link {
     this._report();
     super.onOffline(reason);
     this._goOn();
-  }
-
-  override listens(type: number): boolean {
-    return this._isShort || super.listens(type);
   }
 
   override onDone(type: number, granted: Uint8Array | undefined): void {

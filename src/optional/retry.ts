@@ -65,7 +65,17 @@ class Retry {
     const outbox = session.outbox;
     const pending = session.pending.bind(session);
     const sent = session.sent.bind(session);
+    const lost = session.lost.bind(session);
     Object.defineProperties(session, {
+      lost: {
+        value: (): void => {
+          // A timer that is set would keep a program from ending.
+          this._timer.clear();
+          this._isScheduled = this._isDue = false;
+          lost();
+        },
+        configurable: true,
+      },
       pending: {
         value: (room: number): number => {
           // Behind what is half sent, and behind acknowledgements.

@@ -524,6 +524,23 @@ describe("the rest", () => {
     expect(JSON.stringify(device.client.info())).not.toContain("hush");
   });
 
+  test("when it is over no timer is left, which would keep a program from ending", async () => {
+    for (const end of ["disconnect", "stop"] as const) {
+      const device = await new AsyncDevice({ reconnect: 3, retryInterval: 9, forcePing: true, maxQueue: 2 }).up();
+      void device.client.publish("t", "x", { qos: 1, timeout: 1000 });
+      void device.client.publish("t", "y", { qos: 1, timeout: 2000 });
+      void device.client.subscribe("t", { timeout: 1000 });
+      void device.client.ping({ timeout: 1000 });
+      device.client.messages();
+      await device.send(ack("PUBACK", 1), suback(3, 0), PINGRESP, message("t", "1"), message("t", "2"));
+      void device.client[end]();
+      await device.advance(5000);
+      await device.take();
+      expect(device.client.status().state).toBe("idle");
+      expect(device.hal.nextTimerMs).toBeUndefined();
+    }
+  });
+
   test("several clients share a platform", async () => {
     const hal = new MockHal();
     const clients = [new AsyncClient(hal, { host: "a" }), new AsyncClient(hal, { host: "b" })];

@@ -290,7 +290,7 @@ describe("outcome", () => {
     device.hal.settle();
     device.send(ack("PUBACK", 1));
     expect(device.take()).toEqual(["puback", "outcome"]);
-    expect(seen).toEqual([device.client, "delivered"]);
+    expect(seen).toEqual([device.client, "delivered", undefined]);
     expect(seen[0]).toBe(device.client);
   });
 

@@ -28,11 +28,15 @@ const FIRMWARE: Record<string, string> = {
   "#sleep": "examples/sleep-moddable.ts",
 };
 
+/** The program whose HAL has WebSocket. */
+export const WEBSOCKET_PROGRAM = "test/xs/programs/websocket.ts";
+
 /** Modules of the SDK and of firmware in C -> what sdk.ts exports in their place. */
 const SDK: Record<string, string> = {
   "crypt": "Digest",
   "deep-sleep": "deepSleep",
   "embedded:io/socket/tcp": "TCP",
+  "embedded:network/websocket/client": "WebSocketClient",
   "flash": "Flash",
   "net": "Net",
   "time": "Time",
@@ -58,7 +62,8 @@ const sdk: Plugin = {
 const scripts = new Map<string, Promise<string>>();
 
 function scriptOf(program: string): Promise<string> {
-  const script = scripts.get(program) ?? bundle(program, FIRMWARE, [sdk]);
+  const hal = program === WEBSOCKET_PROGRAM && { "mcu-mqtt/hal": "hal/esp8266-websocket.ts" };
+  const script = scripts.get(program) ?? bundle(program, { ...FIRMWARE, ...hal }, [sdk]);
   scripts.set(program, script);
   return script;
 }

@@ -2,7 +2,7 @@
  * The suites once more where the library's modules and the engine's own objects are frozen, as Moddable's preload
  * leaves them: what writes to one of them throws.
  */
-import { slowInDecoders, slowInStreams, testOnXs } from "./suites.js";
+import { notInUrl, slowInDecoders, slowInStreams, testOnXs } from "./suites.js";
 
 await testOnXs(
   "on XS, frozen",
@@ -34,9 +34,29 @@ await testOnXs(
     ],
     ["test/optional/snapshot.test.ts"],
     ["test/optional/streams.test.ts"],
+    ["test/optional/acknowledge.test.ts"],
+    ["test/optional/trace.test.ts"],
+    [
+      "test/optional/password.test.ts",
+      "test/optional/ping.test.ts",
+      "test/optional/protocols.test.ts",
+      "test/optional/retry.test.ts",
+      "test/optional/subscriptions.test.ts",
+      "test/optional/times.test.ts",
+      "test/optional/url.test.ts",
+    ],
+    [
+      "test/optional/reconnect.test.ts",
+      "test/async/client.test.ts",
+      "test/async/options.test.ts",
+    ],
   ],
   {
     frozen: "src/",
-    leftOut: [...slowInDecoders("test/decoder.test.ts"), slowInStreams("test/optional/streams.test.ts")],
+    leftOut: [
+      ...slowInDecoders("test/decoder.test.ts"),
+      slowInStreams("test/optional/streams.test.ts"),
+      ...notInUrl("test/optional/url.test.ts"),
+    ],
   },
 );

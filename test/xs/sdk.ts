@@ -5,6 +5,7 @@
  * They are as strict as those of the SDK, which test/support/ecma419.ts has in detail.
  */
 import type { Ecma419Tcp, Ecma419Timers } from "../../hal/ecma419.js";
+import { webSocketClient } from "../support/websocket-client.js";
 import { Ask, Event, pack, unpack, unpackNumber } from "./remote.js";
 import type { Message } from "./remote.js";
 
@@ -132,6 +133,9 @@ export const Timer = {
     if (listeners.delete(timer.id)) ask(Ask.UNSCHEDULE, timer.id);
   },
 } satisfies Ecma419Timers<TimerId>;
+
+/** "embedded:network/websocket/client" */
+export const WebSocketClient = /* @__PURE__ */ webSocketClient(Timer);
 
 /** "timer" for the examples: seconds become hundredths. */
 export const QuickTimer = {

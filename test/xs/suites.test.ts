@@ -1,5 +1,5 @@
 /** The suites that need no network, on the engine of Moddable's boards. */
-import { slowInDecoders, slowInStreams, testOnXs } from "./suites.js";
+import { notInUrl, slowInDecoders, slowInStreams, testOnXs } from "./suites.js";
 
 await testOnXs(
   "on XS",
@@ -50,6 +50,22 @@ await testOnXs(
     ],
     ["test/optional/snapshot.test.ts"],
     ["test/optional/streams.test.ts"],
+    ["test/optional/acknowledge.test.ts"],
+    ["test/optional/trace.test.ts"],
+    [
+      "test/optional/password.test.ts",
+      "test/optional/ping.test.ts",
+      "test/optional/protocols.test.ts",
+      "test/optional/retry.test.ts",
+      "test/optional/subscriptions.test.ts",
+      "test/optional/times.test.ts",
+      "test/optional/url.test.ts",
+    ],
+    [
+      "test/optional/reconnect.test.ts",
+      "test/async/client.test.ts",
+      "test/async/options.test.ts",
+    ],
     ["test/mock.test.ts"],
   ],
   {
@@ -72,6 +88,7 @@ await testOnXs(
         reason: "the tests' own patterns: to XS's RegExp U+0000 is none of [\\0]",
       },
       slowInStreams("test/optional/streams.test.ts"),
+      ...notInUrl("test/optional/url.test.ts"),
       {
         file: "test/utf8.test.ts",
         titles: /isUtf8 .* (says of|takes every character)/,

@@ -179,7 +179,10 @@ function enumerableKeys(value: object): PropertyKey[] {
   return Reflect.ownKeys(value).filter((key) => Object.getOwnPropertyDescriptor(value, key)?.enumerable);
 }
 
-/** jest's `toEqual`: the same kinds, contents and own properties, whatever the class; undefined is as good as none. */
+/**
+ * jest's `toEqual`: the same kinds, contents and own properties, whatever the class; undefined is as good as none, but
+ * in a list, where jest lets the last be wanting.
+ */
 function equals(a: unknown, b: unknown, depth = 0): boolean {
   if (b instanceof Matching) return b.matches(a);
   if (Object.is(a, b)) return true;
@@ -278,7 +281,7 @@ const MATCHERS = {
   toMatch: fits,
   toThrow: throws,
 };
-type Matchers = Record<keyof typeof MATCHERS, (expected?: unknown) => void>;
+type Matchers<R = void> = Record<keyof typeof MATCHERS, (expected?: unknown) => R>;
 
 function matchersOf(value: unknown, isNot: boolean): Matchers {
   const bound: Partial<Matchers> = {};
@@ -291,8 +294,44 @@ function matchersOf(value: unknown, isNot: boolean): Matchers {
   return bound as Matchers;
 }
 
+/** Matchers of what becomes of a promise: of its value, or of its error. */
+function matchersOfLater(promise: unknown, isError: boolean): Matchers<Promise<void>> {
+  const later = async (): Promise<unknown> => {
+    if (!(promise instanceof Promise)) throw new Error(`${show(promise)} is no promise`);
+    let isRejected = false;
+    const value: unknown = await promise.catch((error: unknown) => {
+      isRejected = true;
+      return error;
+    });
+    if (isRejected !== isError) throw new Error(`it was ${isRejected ? "rejected" : "resolved"}: ${show(value)}`);
+    return value;
+  };
+  const bound: Partial<Matchers<Promise<void>>> = {};
+  for (const name of Object.keys(MATCHERS) as (keyof Matchers)[]) {
+    bound[name] = async (expected) => {
+      const value = await later();
+      // What a promise was rejected with counts as thrown.
+      const thrown = (): void => {
+        throw value;
+      };
+      matchersOf(name === "toThrow" && isError ? thrown : value, false)[name](expected);
+    };
+  }
+  return bound as Matchers<Promise<void>>;
+}
+
 export const expect = Object.assign(
-  (value: unknown): Matchers & { not: Matchers } => ({ ...matchersOf(value, false), not: matchersOf(value, true) }),
+  (value: unknown) => ({
+    ...matchersOf(value, false),
+    not: matchersOf(value, true),
+    // Made when asked for.
+    get resolves() {
+      return matchersOfLater(value, false);
+    },
+    get rejects() {
+      return matchersOfLater(value, true);
+    },
+  }),
   {
     stringMatching: (pattern: RegExp): Matching =>
       new Matching(`text like ${String(pattern)}`, (value) => typeof value === "string" && pattern.test(value)),

@@ -1,7 +1,7 @@
 /**
- * What the suites use of Node, for an engine that has none of it: a part of Buffer, two predicates, and of Node's HAL
- * the conversion of text, by the HAL of boards. Anything else of Node is not there, so that a suite that needs more
- * fails.
+ * What the suites use of Node, for an engine that has none of it: parts of Buffer and AbortController, two predicates,
+ * and of Node's HAL the conversion of text, by the HAL of boards. Anything else of Node is not there, so that a suite
+ * that needs more fails.
  */
 import { createEcma419Hal } from "../../../hal/ecma419.js";
 import type { Ecma419Options } from "../../../hal/ecma419.js";
@@ -96,19 +96,45 @@ class XsBuffer extends Uint8Array {
     return Math.sign(a.length - b.length);
   }
 
-  override toString(encoding: Encoding = "utf8"): string {
-    return decode(this, encoding);
+  override toString(encoding: Encoding = "utf8", start = 0, end = this.length): string {
+    return decode(this.subarray(start, end), encoding);
   }
 }
 // Not a method of the class, since Uint8Array's has another type.
 Object.defineProperty(XsBuffer, "from", { value: XsBuffer.bytesOf });
+
+/** What is used of one: `abort`, and the signal's listeners. */
+class XsAbortController {
+  readonly signal = {
+    aborted: false,
+    reason: undefined as unknown,
+    listeners: new Set<() => void>(),
+    addEventListener(type: string, listener: () => void) {
+      if (type !== "abort") throw new Error(`AbortSignal: no event ${type}`);
+      this.listeners.add(listener);
+    },
+    removeEventListener(type: string, listener: () => void) {
+      if (type !== "abort") throw new Error(`AbortSignal: no event ${type}`);
+      this.listeners.delete(listener);
+    },
+  };
+
+  abort(reason?: unknown): void {
+    const { signal } = this;
+    if (signal.aborted) return;
+    signal.aborted = true;
+    signal.reason = reason ?? new Error("This operation was aborted");
+    for (const listener of [...signal.listeners]) listener();
+  }
+}
 
 /** fast-check wants to find it, but uses it only for time limits. */
 function setTimeout(): never {
   throw new Error("no setTimeout on XS");
 }
 
-Object.assign(globalThis, { Buffer: XsBuffer, setTimeout, clearTimeout: setTimeout });
+const globals = { Buffer: XsBuffer, AbortController: XsAbortController, setTimeout, clearTimeout: setTimeout };
+Object.assign(globalThis, globals);
 
 /** `isUtf8` of node:buffer. */
 export function isUtf8(bytes: Uint8Array): boolean {
