@@ -62,6 +62,15 @@ function readBase64(encoded: string): Uint8Array {
   throw new Failure("--base64 must be base64, with + and /");
 }
 
+/** Standard input, in pieces as they come. */
+export async function* readStdin(): AsyncGenerator<Uint8Array> {
+  try {
+    for await (const chunk of process.stdin) yield chunk as Buffer;
+  } catch (error) {
+    throw new Failure(`cannot read standard input (${messageOf(error)})`);
+  }
+}
+
 /** All that comes, up to the end. */
 export async function readWhole(input: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];

@@ -5,7 +5,7 @@ import type { Life } from "./life.js";
 import type { QoS } from "./options.js";
 import { integer, readQos, readTopics, seconds } from "./options.js";
 import type { Status } from "./output.js";
-import { readLines, readPayload, readWhole } from "./payloads.js";
+import { readLines, readPayload, readStdin, readWhole } from "./payloads.js";
 import type { PayloadSource } from "./payloads.js";
 import { MAX_WAITING, MAX_WAITING_BYTES } from "./session.js";
 import type { Session } from "./session.js";
@@ -34,9 +34,13 @@ export function readPubOptions(values: Values, url: BrokerUrl | undefined): PubO
   if (repeat === undefined && repeatSeconds !== undefined) {
     throw new Failure("--repeat-delay must be used together with --repeat");
   }
+  const qos = readQos(values);
+  if (qos === 2 && values.reconnect !== undefined && values.persistent !== true) {
+    throw new Failure("--reconnect at QoS 2 needs --persistent: else a message could come twice");
+  }
   return {
     topics,
-    qos: readQos(values),
+    qos,
     isRetained: values.retain === true,
     payload,
     repeat: repeat ?? 1,
@@ -46,7 +50,7 @@ export function readPubOptions(values: Values, url: BrokerUrl | undefined): PubO
 
 /** What is there before the connection is: all of standard input, unless its lines are published as they come. */
 export async function preparePayload({ payload }: PubOptions, life: Life): Promise<Uint8Array | undefined> {
-  if (payload === "stdin") return life.until(readWhole(process.stdin));
+  if (payload === "stdin") return life.until(readWhole(readStdin()));
   return payload === "stdin-lines" ? undefined : payload;
 }
 
@@ -59,6 +63,8 @@ export async function pub(
   status: Status,
 ): Promise<void> {
   const waiting = new Waiting();
+  // Also while there is nothing to publish.
+  session.lost.catch((failure: Failure) => life.end(failure));
   const { topics, qos, isRetained: retain, repeat, repeatSeconds } = options;
   const total = payload === undefined ? "" : ` of ${repeat * topics.length}`;
   status.isLong = payload === undefined || repeat * topics.length > LONG_RUN;
@@ -77,7 +83,7 @@ export async function pub(
 
   try {
     if (payload === undefined) {
-      const lines = readLines(process.stdin);
+      const lines = readLines(readStdin());
       for (;;) {
         const line = await life.until(lines.next());
         if (line.done === true) break;

@@ -45,8 +45,9 @@ export class Session {
   readonly #status: Status;
   readonly #options: ConnectionOptions;
   #lose!: (failure: Failure) => void;
+  #isLost = false;
   readonly #timers: Timer[] = [];
-  /** Resolves when there is a connection again. */
+  /** Resolves when there is a connection again, or will be none. */
   #connected = Promise.resolve();
   #resume: (() => void) | undefined;
 
@@ -116,6 +117,7 @@ export class Session {
   async #retried<T>(work: () => Promise<T>): Promise<T> {
     for (;;) {
       await this.#connected;
+      if (this.#isLost) return this.lost;
       try {
         return await work();
       } catch (error) {
@@ -133,13 +135,14 @@ export class Session {
       this.#client.pubcomp(event.packetId);
     } else if (event.type === "connected") {
       this.#resume?.();
-      this.#resume = undefined;
     } else if (event.type === "state" && event.state === "waiting") {
       const again = `tries again in ${(event.delayMs / 1000).toFixed(1)} s`;
       this.#say(`${again}: ${describeReason(event.reason)}`);
     } else if (event.type === "disconnected") {
       this.#connected = new Promise((resolve) => (this.#resume = resolve));
     } else if (event.type === "state" && event.state === "stopped") {
+      this.#isLost = true;
+      this.#resume?.();
       this.#lose(new Failure(describeReason(event.reason), event.reason > 0 ? event.reason : EXIT_FAILURE));
     }
   }

@@ -80,10 +80,11 @@ export class Cli {
 /** A process, and what it has written so far. */
 export class Program {
   readonly process: ChildProcessWithoutNullStreams;
-  stdout: Buffer = Buffer.alloc(0);
   stderr = "";
   /** The exit code; undefined while it runs, null when a signal ended it. */
   code: number | null | undefined = undefined;
+  #stdout: Buffer[] = [];
+  #written = 0;
   readonly #signal = new Signal();
   readonly #title: string;
 
@@ -94,7 +95,8 @@ export class Program {
     // A program that has ended does not read what is written to it.
     this.process.stdin.on("error", () => undefined);
     this.process.stdout.on("data", (chunk: Buffer) => {
-      this.stdout = Buffer.concat([this.stdout, chunk]);
+      this.#stdout.push(chunk);
+      this.#written += chunk.length;
       this.#signal.notify();
     });
     this.process.stderr.setEncoding("utf8").on("data", (text: string) => {
@@ -105,6 +107,12 @@ export class Program {
       this.code = code;
       this.#signal.notify();
     });
+  }
+
+  /** What has come from its standard output. */
+  get stdout(): Buffer {
+    if (this.#stdout.length !== 1) this.#stdout = [Buffer.concat(this.#stdout)];
+    return this.#stdout[0];
   }
 
   /** What it said, and its exit code. */
@@ -128,7 +136,7 @@ export class Program {
 
   /** Resolves when so many bytes have come from standard output. */
   wrote(length: number): Promise<void> {
-    return this.until(() => this.stdout.length >= length, `${length} bytes on standard output`);
+    return this.until(() => this.#written >= length, `${length} bytes on standard output`);
   }
 
   until(condition: () => boolean, what: string): Promise<void> {
