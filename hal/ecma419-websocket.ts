@@ -263,11 +263,16 @@ class WebSocketIo implements Ecma419Tcp {
     if (!this._isUp) this._options.lowerWatcher.onRequest();
   }
 
-  /** It is over, for that reason. */
-  fail(error: unknown): void {
+  /** The connection below is over. What came before that can still be read. */
+  end(error: unknown): void {
     if (this._isOver) return;
-    this._isOver = true;
     this._options.onError(error === undefined && !this._isUp ? new Error("no WebSocket is there") : error);
+  }
+
+  /** It is over, for that reason, and nothing behind it is looked at. */
+  fail(error: unknown): void {
+    this.end(error);
+    this._isOver = true;
   }
 
   /** True when nothing is to be heard any more. */
@@ -344,7 +349,7 @@ class WebSocketGuard {
         }
       },
       // Not to the client, which would close what holds bytes that nobody has read.
-      onError: (error?: unknown) => webSocket.fail(error),
+      onError: (error?: unknown) => webSocket.end(error),
     });
   }
 

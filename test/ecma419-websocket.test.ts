@@ -315,6 +315,45 @@ describe("The HAL of ECMA-419 with WebSocket", () => {
     expect(String(client.detail)).toContain("HTTP 401 Unauthorized");
   });
 
+  /** A client of a server that answers a request over TLS with these records, and does that behind them. */
+  async function answeredWith(records: Uint8Array[], then = (_socket: net.Socket): void => {}): Promise<Recorder> {
+    const { port } = await listen((socket) => {
+      const tls = new TlsServerEnd((bytes) => socket.write(bytes), true);
+      socket.on("data", (bytes: Buffer) => {
+        const before = tls.receivedLength;
+        tls.push(bytes);
+        if (before > 0 || tls.receivedLength === 0) return;
+        socket.write(Buffer.concat(records));
+        then(socket);
+      });
+    });
+    return open(port, "ws://localhost", {});
+  }
+
+  test("a record of TLS that is damaged, behind others, ends the connection and no board", async () => {
+    const damaged = encrypted(23, frame(0x82, pattern(3)));
+    damaged[damaged.length - 1] ^= 1;
+    const accepted = encrypted(23, Buffer.from(ACCEPTED));
+    for (const records of [[], [encrypted(23, frame(0x82, pattern(5)))]]) {
+      const client = await answeredWith([accepted, ...records, damaged]);
+      client.whenReadable = () => void client.read();
+      expect(await failure(client)).toBe("closed");
+      expect(String(client.detail)).toContain("bad record mac");
+      expect(client.events.slice(1)).toEqual([...records.map(() => "readable 5"), "error closed"]);
+    }
+  });
+
+  test("frames of one record can be read after the server has gone", async () => {
+    const frames = Buffer.concat([frame(0x82, pattern(5)), frame(0x82, pattern(3, 1))]);
+    const records = [encrypted(23, Buffer.from(ACCEPTED)), encrypted(23, frames)];
+    const client = await answeredWith(records, (socket) => socket.end());
+    await until(board, () => client.unread > 0 && board.tcp.last.called.includes("error"));
+    expect(client.read()).toEqual(pattern(5));
+    await until(board, () => client.unread > 0);
+    expect(client.read()).toEqual(pattern(3, 1));
+    expect(await failure(client)).toBe("closed");
+  });
+
   test("text ends the connection, behind what came before it [MQTT-6.0.0-1]", async () => {
     const client = await answered(ACCEPTED, frame(0x82, pattern(5)), frame(0x81, pattern(4)), frame(0x82, pattern(3)));
     await until(board, () => client.unread === 5);
