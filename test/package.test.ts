@@ -10,13 +10,32 @@ import { dirname, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "@jest/globals";
 import { parse } from "acorn";
+import ts from "typescript";
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
 const LEFT_BEHIND = [".git", "node_modules", "dist", "coverage"];
 const BUILD_MS = 180_000;
 const RUN_MS = 60_000;
-/** Modules that add to a client. */
-const OPTIONAL = ["outcomes", "queue", "snapshot", "streams"];
+/** Modules that add to a client, and the classes in the board's file of each: its own, and those that they extend. */
+const CLASSES: Record<string, string[]> = {
+  outcomes: ["Link", "OutcomeLink"],
+  queue: ["Link", "QueueLink"],
+  snapshot: ["Snapshot"],
+  streams: ["Link", "StreamLink"],
+  subscriptions: ["Link", "Row", "Operation", "SubscriptionLink"],
+  reconnect: ["Link", "Row", "Operation", "SubscriptionLink", "Target", "Settings", "ReconnectLink"],
+  acknowledge: ["Acknowledger"],
+  retry: ["Retry"],
+  ping: ["Link", "PingLink"],
+  password: [],
+  times: [],
+  protocols: ["Framer", "Decoder", "Encoder", "OldEncoder", "OldDecoder"],
+  url: [],
+  trace: ["Framer", "PacketFramer", "PacketReader", "Tracer", "TracedSocket"],
+};
+const OPTIONAL = Object.keys(CLASSES);
+/** Files that package.json names, and nobody makes yet. */
+const NOT_YET = ["./dist/websocket-esp32.js", "./dist/tls-moddable.js"];
 
 interface Manifest {
   exports: Record<string, string | Record<string, string>>;
@@ -24,8 +43,11 @@ interface Manifest {
   dependencies?: object;
   optionalDependencies?: object;
   peerDependencies?: object;
+  peerDependenciesMeta?: object;
   bundleDependencies?: object;
 }
+
+const EXPORT = ts.SyntaxKind.ExportKeyword;
 
 let folder = "";
 let source = "";
@@ -58,7 +80,7 @@ function readJson<T>(path: string): T {
 }
 
 /**
- * What each of the modules that add to a client does on the mock, alone and all together on one client.
+ * What each of the modules that add to a client does on the mock, alone and several together on one client.
  *
  * @param client where the client comes from, @param optional where a module comes from; as imported by the consumer
  */
@@ -69,12 +91,22 @@ function roundTrips(client: string, optional: (name: string) => string): string[
     import { withQueuePolicy } from "${optional("queue")}";
     import { withSnapshot } from "${optional("snapshot")}";
     import { withStreams } from "${optional("streams")}";
+    import { withSubscriptions } from "${optional("subscriptions")}";
+    import { withReconnect } from "${optional("reconnect")}";
+    import { withAcknowledge } from "${optional("acknowledge")}";
+    import { withRetry } from "${optional("retry")}";
+    import { withPing } from "${optional("ping")}";
+    import { withPassword } from "${optional("password")}";
+    import { withTimes } from "${optional("times")}";
+    import { bridged, MQTT_3_1 } from "${optional("protocols")}";
+    import { parseUrl, withUrl } from "${optional("url")}";
+    import { describePacket, traced } from "${optional("trace")}";
     import { MockHal } from "mcu-mqtt/hal/mock";
     const options = { queueOffline: true, maxMessageLength: 128, rxCapacity: 128, txCapacity: 256, maxOperations: 3 };
     let hal;
-    function make(add) {
+    function make(add, { username = null, codec = MQTT_3_1_1, wrap = (inner) => inner } = {}) {
       hal = new MockHal();
-      const client = add(createMqtt(hal, MQTT_3_1_1).Client("id", 60, null, null, 0, options));
+      const client = add(createMqtt(wrap(hal), codec).Client("id", 60, username, null, 0, options));
       client.on("message", (_client, topic, data) => console.log("message", topic, data));
       client.on("puback", () => console.log("puback"));
       return client;
@@ -126,7 +158,92 @@ function roundTrips(client: string, optional: (name: string) => string): string[
     console.log(sent());
     hal.settle();
     console.log(all.publishFrom("t", source), !all.outcome(tell), sent());
-    hal.settle();`,
+    hal.settle();
+    const taken = () => hal.settle() ?? [...hal.socket.takeSent()].join(" ");
+    function accept() {
+      hal.socket.connect();
+      const connect = sent();
+      hal.socket.receive([0x20, 2, 0, 0]);
+      hal.settle();
+      return connect;
+    }
+    const subscriptions = make(withSubscriptions);
+    connect(subscriptions);
+    console.log("subscriptions", subscriptions.subscribe({ a: 1, b: 0 }), taken().length > 0);
+    hal.socket.receive([0x90, 4, 0, 1, 1, 0x80]);
+    console.log(JSON.stringify(subscriptions.subscriptions()));
+    const hosts = [{ host: "a" }, { host: "b", port: 1884 }];
+    const again = make((client) => withReconnect(client, { hosts, minDelayMs: 100, random: () => 1 }));
+    again.onState((_client, state, { host, port, round, delayMs, reason }) =>
+      console.log(state, host, port, round, delayMs, reason));
+    again.onRenewal((_client, filter, code) => console.log("renewal", filter, code));
+    console.log("reconnect", again.connect());
+    hal.socket.fail("refused");
+    hal.settle();
+    accept();
+    console.log(again.subscribe("again", 1), sent());
+    hal.socket.receive([0x90, 3, 0, 1, 1]);
+    hal.socket.reset();
+    hal.advance(100);
+    accept();
+    console.log(sent());
+    hal.socket.receive([0x90, 3, 0, 2, 0]);
+    hal.settle();
+    console.log(again.state, JSON.stringify(again.subscriptions()));
+    const acknowledge = make((client) => withAcknowledge(client, { autoAck: "never" }));
+    acknowledge.onPubrel((_client, packetId) => console.log("pubrel", packetId, acknowledge.pubcomp(packetId)));
+    connect(acknowledge);
+    hal.socket.receive([0x32, 6, 0, 1, 0x74, 0, 5, 0x79], [0x34, 6, 0, 1, 0x74, 0, 6, 0x7a]);
+    console.log("acknowledge", taken(), acknowledge.pubrec(6), acknowledge.puback(5), acknowledge.puback(5), taken());
+    hal.socket.receive([0x62, 2, 0, 6]);
+    console.log(taken());
+    const retry = make((client) => withRetry(client, { retryIntervalMs: 1000 }));
+    connect(retry);
+    console.log("retry", retry.publish("t", "x", 1), taken());
+    hal.advance(1000);
+    console.log(taken());
+    const ping = make((client) => withPing(client, { forcePing: 1 }));
+    connect(ping);
+    console.log("ping", ping.ping((_client, isThere) => console.log(isThere)), taken());
+    hal.socket.receive([0xd0, 0]);
+    hal.settle();
+    const password = make((client) => withPassword(client, () => "secret"), { username: "user" });
+    console.log("password", password.connect("host"), accept());
+    const times = make((client) => withTimes(client, { connack: 1, keepAlive: 0 }));
+    times.connect("host");
+    hal.socket.connect();
+    console.log("times", taken());
+    const old = make((client) => client, { codec: MQTT_3_1 });
+    console.log("protocols", old.connect("host"), accept(), old.subscribe("t", 2), taken());
+    hal.socket.receive([0x90, 3, 0, 1, 2], [0x34, 6, 0, 1, 0x74, 0, 6, 0x7a]);
+    console.log(taken());
+    const bridge = make((client) => client, { codec: bridged(MQTT_3_1_1) });
+    bridge.connect("host");
+    hal.socket.connect();
+    console.log(taken());
+    const url = make(withUrl);
+    console.log("url", url.connect("mqtts://[::1]"), hal.socket.host, hal.socket.port);
+    console.log(parseUrl("wss://u:p%40@h/p?q").password);
+    const trace = make((client) => client, {
+      wrap: (inner) => traced(inner, (packet) => console.log(describePacket(packet)), { payload: true }),
+    });
+    connect(trace);
+    console.log("trace", trace.publish("t", "x", 1));
+    hal.settle();
+    let count = 0;
+    const whole = make(
+      (client) => withUrl(withReconnect(withPing(withRetry(withAcknowledge(withStreams(withSnapshot(withQueuePolicy(
+        withOutcomes(withPassword(withTimes(client, { connack: 1 }), () => "secret")), { dropPolicy: "drop-oldest" },
+      ))))), { forcePing: 1 }))),
+      { username: "user", codec: bridged(MQTT_3_1), wrap: (inner) => traced(inner, () => count++) },
+    );
+    console.log("whole", whole.connect("mqtt://host:1884"), hal.socket.port, accept());
+    whole.publish("t", "x", 1);
+    whole.outcome(tell);
+    whole.subscribe("f", 1);
+    console.log(sent(), whole.ping(() => console.log("pong")), taken());
+    hal.socket.receive([0x40, 2, 0, 1], [0x90, 3, 0, 2, 1], [0xd0, 0], [0x32, 6, 0, 1, 0x74, 0, 5, 0x79]);
+    console.log(taken(), whole.puback(5), taken(), JSON.stringify(whole.subscriptions()), whole.state, count);`,
     consumer,
   );
   return printed.trim().split("\n");
@@ -166,7 +283,76 @@ const ROUND_TRIPS = [
   "true true 0...taaaaaaaaaa",
   "puback",
   "delivered",
+  "message t x",
+  "subscriptions true true",
+  '{"a":1}',
+  "reconnect true",
+  "connecting a 1883 0 0 0",
+  "connecting b 1884 0 0 0",
+  "connected b 1884 0 0 0",
+  "true ......again.",
+  "waiting b 1884 1 100 -10",
+  "connecting a 1883 1 0 0",
+  "connected a 1883 1 0 0",
+  "......again.",
+  "renewal again 0",
+  'connected {"again":0}',
+  "message t x",
+  "message t y",
+  "message t z",
+  "acknowledge  true true false 80 2 0 6 64 2 0 5",
+  "pubrel 6 true",
+  "112 2 0 6",
+  "message t x",
+  "retry true 50 6 0 1 116 0 1 120",
+  "58 6 0 1 116 0 1 120",
+  "message t x",
+  "ping true 192 0",
+  "true",
+  "password true ....MQTT......id..user..secret",
+  "times 16 14 0 4 77 81 84 84 4 0 0 0 0 2 105 100",
+  "protocols true ....MQIsdp......id true 130 6 0 1 0 1 116 2",
+  "message t z",
+  "80 2 0 6",
+  "16 14 0 4 77 81 84 84 132 0 0 60 0 2 105 100",
+  "url true ::1 8883",
+  "p@",
+  "sent CONNECT",
+  "received CONNACK (ReturnCode=0, SessionPresent=0)",
+  "received PUBLISH (Q0, R0, D0, Topic=t, Payload=x)",
+  "message t x",
+  "sent PUBLISH (Q1, R0, D0, Topic=t, PacketId=1, Payload=x)",
+  "trace true",
+  "whole true 1884 ....MQIsdp......id..user..secret",
+  "2...t..x......f. true 192 0",
+  "puback",
+  "delivered",
+  "pong",
+  "message t y",
+  ' true 64 2 0 5 {"f":1} connected 10',
 ];
+
+/** A file of dist as a module that runs here: what comes from the SDK is not called. */
+function withoutSdk(name: string): string {
+  const code = readFileSync(join(installed, "dist", `${name}.js`), "utf8");
+  return code.replace(/import (\w+) from\s?"[^"]+";/g, "class $1 {}");
+}
+
+/** What a module in TypeScript is known by: names that it exports and that its types have, and its longer texts. */
+function namesAndTexts(code: string): string[] {
+  const found = new Set<string>();
+  const visit = (node: ts.Node): void => {
+    const isExported = ts.canHaveModifiers(node) && ts.getModifiers(node)?.some((each) => each.kind === EXPORT);
+    if (ts.isFunctionDeclaration(node) && isExported && node.name) found.add(node.name.text);
+    if (ts.isTypeElement(node) && node.name && ts.isIdentifier(node.name)) found.add(node.name.text);
+    if (ts.isVariableStatement(node) && isExported) node.declarationList.declarations.forEach(addName);
+    if (ts.isStringLiteralLike(node) && !ts.isImportDeclaration(node.parent)) found.add(node.text);
+    ts.forEachChild(node, visit);
+  };
+  const addName = (node: ts.VariableDeclaration): void => void found.add((node.name as ts.Identifier).text);
+  visit(ts.createSourceFile("module.ts", code, ts.ScriptTarget.ES2022, true));
+  return [...found].filter((each) => each.length > 3);
+}
 
 /** Paths of all files below `top`, relative to it, with "/". */
 function filesBelow(top: string): string[] {
@@ -210,11 +396,12 @@ describe("the packed package", () => {
     expect(existsSync(join(installed, "manifest.json"))).toBe(false);
   });
 
-  it("depends on nothing", () => {
+  it("depends on nothing, and on ws only for WebSocket", () => {
     const manifest = readJson<Manifest>(join(installed, "package.json"));
     expect(manifest.dependencies ?? {}).toEqual({});
     expect(manifest.optionalDependencies ?? {}).toEqual({});
-    expect(manifest.peerDependencies ?? {}).toEqual({});
+    expect(manifest.peerDependencies).toEqual({ ws: "^8.0.0" });
+    expect(manifest.peerDependenciesMeta).toEqual({ ws: { optional: true } });
     expect(manifest.bundleDependencies ?? []).toEqual([]);
     expect(readdirSync(join(consumer, "node_modules")).filter((name) => !name.startsWith("."))).toEqual(["mcu-mqtt"]);
   });
@@ -228,6 +415,9 @@ describe("the packed package", () => {
       "./esp8266",
       "./store",
       "./esp8266/store",
+      "./async",
+      "./websocket",
+      "./tls",
       ...OPTIONAL.map((name) => `./${name}`),
       "./hal",
       "./hal/node",
@@ -242,7 +432,7 @@ describe("the packed package", () => {
       }
       for (const target of targets) {
         expect(target).not.toContain("*");
-        expect([target, existsSync(join(installed, target))]).toEqual([target, true]);
+        expect([target, existsSync(join(installed, target))]).toEqual([target, !NOT_YET.includes(target)]);
       }
     }
   });
@@ -253,7 +443,7 @@ describe("from JavaScript", () => {
     const printed = runModule(
       `const shape = {};
       const optional = ${JSON.stringify(OPTIONAL.map((name) => `/${name}`))};
-      for (const name of ["", "/core", "/client", "/store", ...optional, "/hal/node", "/hal/mock"]) {
+      for (const name of ["", "/core", "/client", "/store", "/async", "/tls", ...optional, "/hal/node", "/hal/mock"]) {
         const module = await import("mcu-mqtt" + name);
         shape[name] = Object.fromEntries(Object.keys(module).map((key) => [key, typeof module[key]]));
       }
@@ -270,6 +460,18 @@ describe("from JavaScript", () => {
     expect(shape["/queue"]).toEqual({ withQueuePolicy: "function" });
     expect(shape["/snapshot"]).toMatchObject({ withSnapshot: "function", SNAPSHOT_SHORT: "number" });
     expect(shape["/streams"]).toMatchObject({ withStreams: "function", END_SOURCE: "number" });
+    expect(shape["/subscriptions"]).toMatchObject({ withSubscriptions: "function" });
+    expect(shape["/reconnect"]).toMatchObject({ withReconnect: "function" });
+    expect(shape["/acknowledge"]).toEqual({ withAcknowledge: "function" });
+    expect(shape["/retry"]).toEqual({ withRetry: "function" });
+    expect(shape["/ping"]).toEqual({ withPing: "function" });
+    expect(shape["/password"]).toEqual({ withPassword: "function" });
+    expect(shape["/times"]).toEqual({ withTimes: "function" });
+    expect(shape["/protocols"]).toEqual({ bridged: "function", MQTT_3_1: "object" });
+    expect(shape["/url"]).toMatchObject({ parseUrl: "function", withUrl: "function" });
+    expect(shape["/trace"]).toMatchObject({ describePacket: "function", traced: "function" });
+    expect(shape["/async"]).toMatchObject({ createClient: "function", AsyncClient: "function", MqttError: "function" });
+    expect(shape["/tls"]).toMatchObject({ tlsOptions: "function" });
     expect(shape["/hal/node"]).toMatchObject({ default: "object" });
     expect(shape["/store"]).toEqual({ openStore: "function" });
     expect(Object.keys(shape["/core"] ?? {})).not.toEqual([]);
@@ -278,6 +480,84 @@ describe("from JavaScript", () => {
 
   it("has modules that add to a client", () => {
     expect(roundTrips("mcu-mqtt/client", (name) => `mcu-mqtt/${name}`)).toEqual(ROUND_TRIPS);
+  }, RUN_MS);
+
+  it("does WebSocket where ws is installed beside it, and names ws where it is not", () => {
+    const attempt = `import("mcu-mqtt/websocket").catch((error) => console.log(error.code, error.message))`;
+    expect(runModule(attempt, consumer)).toMatch(/^ERR_MODULE_NOT_FOUND Cannot find package 'ws'/);
+    const other = join(folder, "consumer-with-ws");
+    // A copy, since what is imported is looked for beside the real file.
+    cpSync(installed, join(other, "node_modules", "mcu-mqtt"), { recursive: true });
+    symlinkSync(join(ROOT, "node_modules", "ws"), join(other, "node_modules", "ws"), "junction");
+    const printed = runModule(
+      `import { once } from "node:events";
+      import { createServer } from "node:http";
+      import { WebSocketServer } from "ws";
+      import { createMqtt, MQTT_3_1_1 } from "mcu-mqtt/client";
+      import hal, { createWebSocketHal } from "mcu-mqtt/websocket";
+      const server = createServer().listen(0, "127.0.0.1");
+      await once(server, "listening");
+      new WebSocketServer({ server }).on("connection", (socket) => socket.on("message", (data) => {
+        if (data[0] === 0x10) socket.send(Buffer.of(0x20, 2, 0, 0));
+        else console.log("DISCONNECT", ...data);
+      }));
+      const m = createMqtt(hal, MQTT_3_1_1).Client("packed", 60);
+      m.on("offline", () => server.close(() => console.log("closed")));
+      m.connect("ws://127.0.0.1/mqtt", server.address().port, 0, () => console.log("connected", m.close()));
+      console.log(hal.webSocket, typeof createWebSocketHal);`,
+      other,
+    );
+    expect(printed.trim().split("\n")).toEqual(["true function", "connected true", "DISCONNECT 224 0", "closed"]);
+  }, RUN_MS);
+
+  it("has a client with promises", () => {
+    const printed = runModule(
+      `import { createServer } from "node:net";
+      import { once } from "node:events";
+      import { createClient, MqttError } from "mcu-mqtt/async";
+      // Answers each packet, and sends back what is published at QoS 1.
+      const server = createServer((socket) => socket.on("data", (data) => {
+        for (let at = 0; at < data.length; at += 2 + data[at + 1]) {
+          const body = data.subarray(at + 2, at + 2 + data[at + 1]);
+          const type = data[at] >> 4;
+          if (type === 1) socket.write(Buffer.of(0x20, 2, 0, 0));
+          if (type === 3) {
+            const idAt = 2 + body[1];
+            const message = [body.subarray(0, idAt), body.subarray(idAt + 2)];
+            socket.write(Buffer.of(0x40, 2, body[idAt], body[idAt + 1]));
+            socket.write(Buffer.concat([Buffer.of(0x30, body.length - 2), ...message]));
+          }
+          if (type === 8) socket.write(Buffer.of(0x90, 3, body[0], body[1], 1));
+          if (type === 12) socket.write(Buffer.of(0xd0, 0));
+        }
+      }));
+      await once(server.listen(0, "127.0.0.1"), "listening");
+      const { port } = server.address();
+      const client = createClient({ host: "mqtt://127.0.0.1:" + port, clientid: "packed" });
+      const say = (what) => console.log(JSON.stringify(what));
+      say(await client.connect());
+      const messages = client.messages();
+      say(await client.subscribe("t", { qos: 1 }));
+      const publication = client.publish("t", "x", { qos: 1 });
+      say([publication.packetId, await publication]);
+      for await (const { topic, payload } of messages) {
+        say([topic, Buffer.from(payload).toString()]);
+        break;
+      }
+      await client.ping();
+      await client.disconnect();
+      server.close();
+      await once(server, "close");
+      say(await client.connect().catch((error) => [error instanceof MqttError, error.name, error.reason]));`,
+      consumer,
+    );
+    expect(printed.trim().split("\n").map((line) => JSON.parse(line) as unknown)).toEqual([
+      { sessionPresent: false },
+      [{ filter: "t", reasonCode: 1 }],
+      [2, { packetId: 2, outcome: "delivered" }],
+      ["t", "x"],
+      [true, "MqttError", -5],
+    ]);
   }, RUN_MS);
 
   it("refuses what is not an entry point", () => {
@@ -317,6 +597,19 @@ describe("from TypeScript", () => {
     import { SNAPSHOT_SHORT, withSnapshot } from "mcu-mqtt/snapshot";
     import { withStreams } from "mcu-mqtt/streams";
     import type { Source } from "mcu-mqtt/streams";
+    import { withSubscriptions } from "mcu-mqtt/subscriptions";
+    import type { ConnectionState } from "mcu-mqtt/reconnect";
+    import { withReconnect } from "mcu-mqtt/reconnect";
+    import { withAcknowledge } from "mcu-mqtt/acknowledge";
+    import { withRetry } from "mcu-mqtt/retry";
+    import { withPing } from "mcu-mqtt/ping";
+    import { withPassword } from "mcu-mqtt/password";
+    import { withTimes } from "mcu-mqtt/times";
+    import { bridged, MQTT_3_1 } from "mcu-mqtt/protocols";
+    import { parseUrl, withUrl } from "mcu-mqtt/url";
+    import { describePacket, traced } from "mcu-mqtt/trace";
+    import { AsyncClient, createClient } from "mcu-mqtt/async";
+    import type { AsyncOptions, Message } from "mcu-mqtt/async";
     import * as mock from "mcu-mqtt/hal/mock";
     import { openStore } from "mcu-mqtt/store";
     import type { Store } from "mcu-mqtt/store";
@@ -348,6 +641,38 @@ describe("from TypeScript", () => {
     const source: Source = { byteLength: 1, read: (offset, bytes, start, end) => end - start };
     export const isQueued: boolean = added.publishFrom("/topic", source, 1);
 
+    const more = withUrl(withReconnect(withPing(withRetry(withAcknowledge(withPassword(withTimes(m, { connack: 1 }),
+      () => "secret"), { autoAck: false }), { retryIntervalMs: 1000 }), { forcePing: 1 }), { hosts: [{ host: "a" }] }));
+    export const state: ConnectionState = more.state;
+    export const granted: Record<string, number> = withSubscriptions(m, {}).subscriptions();
+    export const isSent: boolean = more.puback(1) && more.ping((client, isThere: boolean) => client.close());
+    export const isBegun: boolean = more.connect("mqtts://localhost", () => {}) || more.connect("localhost", 1883);
+    export const old = (hal: Hal) => createMqtt(traced(hal, (packet) => {
+      const line: string = describePacket(packet);
+      return line;
+    }), bridged(MQTT_3_1)).Client(parseUrl("mqtt://host").username);
+
+    const settings: AsyncOptions = { host: "localhost", clientid: "typed", reconnect: Infinity };
+    export async function run(): Promise<string[]> {
+      const client: AsyncClient = createClient(settings);
+      const present: boolean = (await client.connect({ timeout: 5 })).sessionPresent;
+      const { packetId, outcome } = await client.publish("t", "x", { qos: "at_least_once" });
+      const topics: string[] = [outcome, String(packetId + 1), String(present)];
+      for await (const message of client.messages()) {
+        const { topic }: Message = message;
+        topics.push(topic);
+      }
+      return topics;
+    }
+
+    // @ts-expect-error: no such state
+    export const wrongState: ConnectionState = "up";
+    // @ts-expect-error: PUBREL is the application's to hear of only with this
+    withPing(m).onPubrel(null);
+    // @ts-expect-error: a table of options
+    withRetry(m, 1000);
+    // @ts-expect-error: emqtt's names in camelCase
+    createClient({ clean_start: true });
     // @ts-expect-error: what the modules of the library use is not public
     m.connection;
     // @ts-expect-error: nor this
@@ -365,8 +690,12 @@ describe("from TypeScript", () => {
   const programOfNode = `
     import { MQTT_3_1_1, createMqtt } from "mcu-mqtt/client";
     import hal from "mcu-mqtt/hal/node";
+    import { createWebSocketHal } from "mcu-mqtt/websocket";
+    import { tlsOptions } from "mcu-mqtt/tls";
 
     export const own = createMqtt(hal, MQTT_3_1_1);
+    const webSocket = createWebSocketHal(hal, { wsHeaders: { "user-agent": "typed" }, tcpOpts: { family: 4 } });
+    createMqtt(webSocket, MQTT_3_1_1).Client("typed").connect("ws://localhost", 443, tlsOptions({ verify: true }));
   `;
 
   function typeCheck(name: string, code: string, options: object): string {
@@ -446,6 +775,23 @@ describe("the board's file", () => {
     expect(existsSync(join(source, "src", "server-codec.ts"))).toBe(true);
   });
 
+  it("has no source, name or text of the modules that add to a client, and no byte more than is said", () => {
+    expect(bundle.read).toContain("src/session.ts");
+    expect(bundle.read.filter((path) => /^src\/(?:optional|async)\//.test(path))).toEqual([]);
+    const base = filesBelow(join(source, "src")).filter((path) => !path.includes("/"))
+      .map((path) => readFileSync(join(source, "src", path), "utf8")).join("\n");
+    for (const name of OPTIONAL) {
+      // What can be told from what the client says itself.
+      const own = namesAndTexts(readFileSync(join(source, "src", "optional", `${name}.ts`), "utf8"))
+        .filter((each) => !base.includes(each));
+      const board = readFileSync(join(installed, "dist", "board", `${name}.js`), "utf8");
+      expect([name, own.filter((each) => board.includes(each)).length > 0]).toEqual([name, true]);
+      expect([name, own.filter((each) => packed.includes(each))]).toEqual([name, []]);
+    }
+    const sizes = readJson<Record<string, { minified: number }>>(join(ROOT, "bench", "size.json"));
+    expect(Buffer.byteLength(bundle.code)).toBeLessThanOrEqual(sizes["mcu-mqtt/client"].minified);
+  });
+
   it("leaves no private name unshortened", () => {
     expect(packed.match(/\._\w{3,}/g)).toBeNull();
   });
@@ -502,6 +848,8 @@ describe("the board's file", () => {
 describe("the board's files of the modules that add to a client", () => {
   interface Part {
     code: string;
+    /** The same, before it was minified. */
+    plain: string;
     /** Source files with code in it, relative to the root. */
     contents: string[];
   }
@@ -512,14 +860,16 @@ describe("the board's files of the modules that add to a client", () => {
     const printed = runModule(
       `import { relative, sep } from "node:path";
       import { rollup } from "rollup";
-      import { entries, minified, optional, root } from "./rollup.shared.js";
+      import { bundled, entries, minified, optional, root } from "./rollup.shared.js";
       const parts = {};
       for (const name of optional) {
-        const { output, ...options } = minified(entries[name]);
-        const bundle = await rollup(options);
-        const [chunk] = (await bundle.generate(output)).output;
-        const contents = Object.keys(chunk.modules).filter((id) => chunk.modules[id].renderedLength > 0);
-        parts[name] = { code: chunk.code, contents: contents.map((id) => relative(root, id).split(sep).join("/")) };
+        const [{ code, modules }, plain] = await Promise.all([minified, bundled].map(async (make) => {
+          const { output, ...options } = make(entries[name]);
+          return (await (await rollup(options)).generate(output)).output[0];
+        }));
+        const contents = Object.keys(modules).filter((id) => modules[id].renderedLength > 0);
+        const paths = contents.map((id) => relative(root, id).split(sep).join("/"));
+        parts[name] = { code, plain: plain.code, contents: paths };
       }
       console.log(JSON.stringify(parts));`,
       source,
@@ -527,39 +877,89 @@ describe("the board's files of the modules that add to a client", () => {
     Object.assign(parts, JSON.parse(printed));
   }, RUN_MS);
 
-  it.each(OPTIONAL)("%s imports nothing, and has no class but its own", (name) => {
-    const { code, contents } = parts[name];
+  const classesIn = (code: string): string[] => parse(code, { ecmaVersion: 2022, sourceType: "module" }).body
+    .flatMap((statement) => (statement.type === "ClassDeclaration" ? [statement.id.name] : []));
+
+  it.each(OPTIONAL)("%s imports nothing, and has no class but its own and those that they extend", (name) => {
+    const { code, plain, contents } = parts[name];
     const packed = readFileSync(join(installed, "dist", "board", `${name}.js`), "utf8");
     expect(packed.trim() === code.trim()).toBe(true);
     expect(contents).toContain(`src/optional/${name}.ts`);
     expect(packed.match(/\b(import|require)\b/)?.[0]).toBeUndefined();
-    const types = parse(packed, { ecmaVersion: 2020, sourceType: "module" }).body.map((statement) => statement.type);
-    const own = contents.filter((each) => each.startsWith("src/optional/"));
-    // One in its source, and the one that most extend.
-    expect(own).toHaveLength(name === "snapshot" ? 1 : 2);
-    expect(types.filter((type) => type === "ClassDeclaration")).toHaveLength(own.length);
-    expect(packed.match(/\bclass\b/g)).toHaveLength(own.length);
+    expect(classesIn(plain)).toEqual(CLASSES[name]);
+    // Nothing newer than boards have.
+    expect(() => parse(packed, { ecmaVersion: 2020, sourceType: "module" })).not.toThrow();
+    expect(classesIn(packed)).toHaveLength(CLASSES[name].length);
+    expect(packed.match(/\bclass\b/g) ?? []).toHaveLength(CLASSES[name].length);
   });
 
   it.each(["board", "esp32", "esp8266"])("work on a client of %s.js, whose members have the same names", (name) => {
-    const code = readFileSync(join(installed, "dist", `${name}.js`), "utf8");
-    // What comes from the SDK is not called here.
-    const alone = code.replace(/import (\w+) from\s?"[^"]+";/g, "class $1 {}");
-    writeFileSync(join(consumer, `${name}.mjs`), alone);
+    writeFileSync(join(consumer, `${name}.mjs`), withoutSdk(name));
     expect(roundTrips(`./${name}.mjs`, (each) => path(`board/${each}`))).toEqual(ROUND_TRIPS);
   }, RUN_MS);
 });
 
 describe("the files for the boards of the Moddable SDK", () => {
-  it.each(["esp32", "esp8266"])("%s is one module that imports modules of the SDK alone", (board) => {
+  it.each([
+    ["esp32", 2020], ["esp8266", 2020], ["async-esp32", 2022],
+  ] as const)("%s is one module that imports modules of the SDK alone", (board, ecmaVersion) => {
     const packed = readFileSync(join(installed, "dist", `${board}.js`), "utf8");
-    const imported = parse(packed, { ecmaVersion: 2020, sourceType: "module" }).body
+    const imported = parse(packed, { ecmaVersion, sourceType: "module" }).body
       .filter((statement) => statement.type === "ImportDeclaration")
       .map((statement) => statement.source.value);
-    const tls = board === "esp32" ? ["embedded:io/socket/tcp/tls"] : [];
+    const tls = board === "esp8266" ? [] : ["embedded:io/socket/tcp/tls"];
     const modules = ["embedded:io/socket/tcp", ...tls, "net", "text/decoder", "text/encoder", "time", "timer"];
     expect(imported.sort()).toEqual(modules);
+    expect(packed).not.toMatch(/\bimport\(/);
   });
+
+  it("async-esp32 has a client with promises, on a HAL of the application's, too", () => {
+    writeFileSync(join(consumer, "async-esp32.mjs"), withoutSdk("async-esp32"));
+    const printed = runModule(
+      `import { createClient, MqttError, NOT_CONNECTED } from "./async-esp32.mjs";
+      import { MockHal } from "mcu-mqtt/hal/mock";
+      const say = (what) => console.log(typeof what === "string" ? what : JSON.stringify(what));
+      const hal = new MockHal();
+      const client = createClient({ hal, host: "host", clientid: "packed", autoAck: false, retryInterval: 1 });
+      say(await client.publish("t", "x").catch((error) => [
+        error instanceof MqttError, error.reason === NOT_CONNECTED, String(error),
+      ]));
+      const sent = () => (hal.settle(), [...hal.socket.takeSent()].join(" "));
+      const receive = (...packets) => (hal.socket.receive(...packets), hal.settle());
+      const connecting = client.connect();
+      hal.settle();
+      hal.socket.connect();
+      say(sent());
+      receive([0x20, 2, 1, 0]);
+      say(await connecting);
+      const messages = client.messages();
+      const results = [client.subscribe("f"), client.publish("t", "x", { qos: 1 }), client.ping()];
+      say(sent());
+      receive([0x90, 3, 0, 1, 0], [0x32, 6, 0, 1, 0x74, 0, 5, 0x79]);
+      const { value } = await messages.next();
+      say([value, client.puback(5), client.subscriptions()]);
+      hal.advance(1000);
+      say(sent());
+      receive([0x40, 2, 0, 2], [0xd0, 0]);
+      say(await Promise.all(results));
+      hal.socket.reset();
+      hal.settle();
+      say(await messages.next().catch((error) => String(error)));
+      say(client.status());`,
+      consumer,
+    );
+    expect(printed.trim().split("\n")).toEqual([
+      '[true,true,"MqttError: not connected"]',
+      "16 18 0 4 77 81 84 84 4 2 0 60 0 6 112 97 99 107 101 100",
+      '{"sessionPresent":true}',
+      "130 6 0 1 0 1 102 0 50 6 0 1 116 0 2 120 192 0",
+      '[{"topic":"t","payload":{"0":121},"qos":1,"retain":false,"dup":false,"packetId":5},true,{"f":0}]',
+      "64 2 0 5 58 6 0 1 116 0 2 120",
+      '[[{"filter":"f","reasonCode":0}],{"packetId":2,"outcome":"delivered"},"pong"]',
+      "MqttError: the connection was lost",
+      '{"state":"stopped","host":"host","port":1883,"clientid":"packed"}',
+    ]);
+  }, RUN_MS);
 
   it.each([["esp32", "embedded:storage/key-value"], ["esp8266", "flash"]])(
     "%s has a store on one module of the SDK, whose members keep their names",
@@ -582,6 +982,9 @@ describe("the files for the boards of the Moddable SDK", () => {
     expect(manifest.exports["./esp8266"]).toMatchObject({ default: "./dist/esp8266.js" });
     expect(manifest.exports["./store"]).toMatchObject({ moddable: "./dist/store-esp32.js" });
     expect(manifest.exports["./esp8266/store"]).toMatchObject({ default: "./dist/store-esp8266.js" });
+    expect(manifest.exports["./async"]).toMatchObject({ moddable: "./dist/async-esp32.js" });
+    expect(manifest.exports["./websocket"]).toMatchObject({ moddable: "./dist/websocket-esp32.js" });
+    expect(manifest.exports["./tls"]).toMatchObject({ moddable: "./dist/tls-moddable.js" });
     for (const name of OPTIONAL) {
       expect(manifest.exports[`./${name}`]).toMatchObject({ moddable: `./dist/board/${name}.js` });
     }
@@ -590,10 +993,10 @@ describe("the files for the boards of the Moddable SDK", () => {
 });
 
 describe("the checkout", () => {
-  it("names no registry in package-lock.json", () => {
+  it("names no registry in package-lock.json, but its own folder for the command line", () => {
     const lock = readJson<{ packages: Record<string, { resolved?: string }> }>(join(ROOT, "package-lock.json"));
-    const named = Object.keys(lock.packages).filter((path) => lock.packages[path]?.resolved !== undefined);
-    expect(named).toEqual([]);
+    const named = Object.entries(lock.packages).filter(([, { resolved }]) => resolved !== undefined);
+    expect(named).toEqual([["node_modules/mcu-mqtt-cli", { resolved: "cli", link: true }]]);
   });
 
   it("is published with dist: the scripts that .npmrc leaves out are run then", () => {
