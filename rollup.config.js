@@ -24,5 +24,7 @@ export default [
   ...Object.keys(boards).map((board) => file(board, boardPackage(board))),
   ...Object.keys(stores).map((board) => file(`store-${board}`, boardStore(board))),
   file("async-esp32", boardAsync("esp32")),
+  file("websocket-esp32", minified("hal/esp32-websocket.ts")),
+  file("board/tls", minified("hal/ecma419-tls-options.ts")),
   ...optional.map((name) => file(`board/${name}`, minified(entries[name]))),
 ];

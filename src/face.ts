@@ -22,5 +22,14 @@ export type {
   SubscribeCallback,
 } from "./client.js";
 export type { Codec } from "./codec.js";
-export type { Capacities, Hal, Socket, SocketFailure, SocketHandler, Text, Timer } from "../hal/socket.js";
+export type {
+  Capacities,
+  Hal,
+  HalSettings,
+  Socket,
+  SocketFailure,
+  SocketHandler,
+  Text,
+  Timer,
+} from "../hal/socket.js";
 export { MQTT_3_1_1 } from "./v311.js";

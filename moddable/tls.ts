@@ -1,0 +1,2 @@
+/** "mcu-mqtt/tls" in firmware. */
+export * from "mcu-mqtt/hal/ecma419-tls-options";
