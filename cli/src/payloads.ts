@@ -1,5 +1,5 @@
 /** Where the payloads of `pub` come from: an option, a file, or standard input, whole or one line each. */
-import { readFileSync, statSync } from "node:fs";
+import { fstatSync, readFileSync, statSync } from "node:fs";
 import type { Values } from "./arguments.js";
 import { Failure, messageOf } from "./failure.js";
 import { text } from "./options.js";
@@ -65,6 +65,8 @@ function readBase64(encoded: string): Uint8Array {
 /** Standard input, in pieces as they come. */
 export async function* readStdin(): AsyncGenerator<Uint8Array> {
   try {
+    // To Node it is a file without contents.
+    if (fstatSync(0).isDirectory()) throw new Error("it is a folder");
     for await (const chunk of process.stdin) yield chunk as Buffer;
   } catch (error) {
     throw new Failure(`cannot read standard input (${messageOf(error)})`);

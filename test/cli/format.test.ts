@@ -7,17 +7,19 @@ const BINARY = Buffer.from([0xff, 0x00, 0x0a, 0xc3]);
 const DATE = new Date("2026-11-22T03:04:05.678Z");
 
 function message(payload: string | Uint8Array, fields: Partial<Message> = {}): Message {
-  return { topic: "a/b", payload: Buffer.from(payload), qos: 1, retain: false, packetId: 7, ...fields };
+  return { topic: "a/b", payload: Buffer.from(payload), qos: 1, retain: false, dup: false, packetId: 7, ...fields };
 }
 
-function format(text: string, { payload = "hello", ...fields } = {}): string {
+type Given = Partial<Omit<Message, "payload">> & { payload?: string | Uint8Array };
+
+function format(text: string, { payload = "hello", ...fields }: Given = {}): string {
   return Buffer.from(compileFormat(text)(message(payload, fields), DATE)).toString("latin1");
 }
 
 describe("a format string", () => {
   it("has the fields of a message behind %", () => {
     expect(format("%t|%p|%l|%q|%r|%m|%x|%X|%%")).toBe("a/b|hello|5|1|0|7|68656c6c6f|68656C6C6F|%");
-    expect(format("%r", { retain: true } as object)).toBe("1");
+    expect(format("%r", { retain: true })).toBe("1");
   });
 
   it("leaves the bytes of a payload as they are", () => {

@@ -44,7 +44,9 @@ it("takes standard input as a whole", async () => {
 
 describe("options", () => {
   let folder = "";
-  beforeAll(() => (folder = mkdtempSync(join(tmpdir(), "mcu-mqtt-payloads-"))));
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "mcu-mqtt-payloads-"));
+  });
   afterAll(() => rmSync(folder, { recursive: true }));
 
   it("give bytes", () => {

@@ -6,7 +6,6 @@ import { connect, createServer } from "node:net";
 import type { AddressInfo, Server } from "node:net";
 import { join } from "node:path";
 import { createServer as createTlsServer } from "node:tls";
-import type { TLSSocket } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import { HOST } from "../support/broker.js";
 import { certificates, writeCertificates } from "../support/certificates.js";
@@ -110,9 +109,8 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
     it("speaks the version, asks for the name and offers the protocol that it was told", async () => {
       const { cert, key } = certificates().server;
       let seen: unknown[] = [];
-      type Accepted = TLSSocket & { servername?: string };
-      const server = createTlsServer({ cert, key, ALPNProtocols: ["mqtt"] }, (socket: Accepted) => {
-        seen = [socket.getProtocol(), socket.servername, socket.alpnProtocol];
+      const server = createTlsServer({ cert, key, ALPNProtocols: ["mqtt"] }, (socket) => {
+        seen = [socket.getProtocol(), (socket as { servername?: unknown }).servername, socket.alpnProtocol];
         const tcp = connect(broker.port, HOST);
         socket.pipe(tcp).pipe(socket);
         socket.on("error", () => tcp.destroy());

@@ -7,7 +7,7 @@ import type { ChildProcessWithoutNullStreams } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { rollup } from "rollup";
 import type { OutputOptions, RollupOptions } from "rollup";
 import { Signal } from "./signal.js";
@@ -23,7 +23,8 @@ export class Cli {
   static async build(): Promise<Cli> {
     const workspace = mkdtempSync(join(tmpdir(), "mcu-mqtt-cli-"));
     const folder = join(workspace, "cli");
-    const { default: config } = (await import("../../cli/rollup.config.js")) as { default: RollupOptions };
+    const path = pathToFileURL(join(ROOT, "cli", "rollup.config.js")).href;
+    const { default: config } = (await import(path)) as { default: RollupOptions };
     const bundle = await rollup(config);
     await bundle.write({ ...(config.output as OutputOptions), file: join(folder, "dist", "main.js") });
     await bundle.close();
