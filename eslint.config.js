@@ -73,7 +73,7 @@ const globalsMissingOnBoards = [
 
 export default tseslint.config(
   // The last is in the language of XS: a function in C.
-  { ignores: ["dist/", "coverage/", "node_modules/", "examples/sleep/deep-sleep.js"] },
+  { ignores: ["**/dist/", "coverage/", "node_modules/", "examples/sleep/deep-sleep.js"] },
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   js.configs.recommended,
   {

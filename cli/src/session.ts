@@ -4,7 +4,7 @@ import hal from "../../hal/node.js";
 import { createWebSocketHal } from "../../hal/node-websocket.js";
 import { AsyncClient, describeReason, MqttError } from "../../src/async/face.js";
 import type { AsyncOptions, ClientEvent, Message } from "../../src/async/face.js";
-import type { Hal, Timer } from "../../hal/socket.js";
+import type { Hal } from "../../hal/socket.js";
 import { describeConnection, describePacket, traced } from "../../src/optional/trace.js";
 import { EXIT_FAILURE, Failure, messageOf } from "./failure.js";
 import type { ConnectionOptions, QoS } from "./options.js";
@@ -32,6 +32,9 @@ const MAX_PACKET = 268435460;
 /** Any topic fits. */
 const RX_CAPACITY = 131072;
 
+/** Of SUBACK: the filter was refused. */
+const REFUSED = 0x80;
+
 /** Of what is sent, the packets that are told of when there is no trace. */
 const TOLD = ["CONNECT", "PUBLISH", "DISCONNECT"];
 
@@ -46,7 +49,6 @@ export class Session {
   readonly #options: ConnectionOptions;
   #lose!: (failure: Failure) => void;
   #isLost = false;
-  readonly #timers: Timer[] = [];
   /** Resolves when there is a connection again, or will be none. */
   #connected = Promise.resolve();
   #resume: (() => void) | undefined;
@@ -58,7 +60,7 @@ export class Session {
     this.lost = new Promise<never>((_resolve, reject) => (this.#lose = reject));
     this.lost.catch(() => undefined);
     const platform = options.webSocket ? createWebSocketHal(hal, { maxPayload: MAX_PACKET }) : hal;
-    this.#client = new AsyncClient(withTimers(this.#traced(platform), this.#timers), {
+    this.#client = new AsyncClient(this.#traced(platform), {
       ...connectionOptions(options),
       owner: (event) => this.#hear(event),
     });
@@ -107,10 +109,8 @@ export class Session {
   }
 
   /** Disconnects in good order if there is a connection, and ends whatever is tried. */
-  async end(): Promise<void> {
-    await this.#client.disconnect();
-    // One that is still set would keep the process.
-    for (const timer of this.#timers) timer.clear();
+  end(): Promise<void> {
+    return this.#client.disconnect();
   }
 
   /** Does what may be done again, on the next connection, when this one is lost. */
@@ -135,6 +135,10 @@ export class Session {
       this.#client.pubcomp(event.packetId);
     } else if (event.type === "connected") {
       this.#resume?.();
+    } else if (event.type === "renewed") {
+      const { filter, reasonCode } = event;
+      if (reasonCode < REFUSED) this.#say(`subscribed to ${filter}`);
+      else this.#lose(new Failure(`the broker does not allow ${filter} any more`));
     } else if (event.type === "state" && event.state === "waiting") {
       const again = `tries again in ${(event.delayMs / 1000).toFixed(1)} s`;
       this.#say(`${again}: ${describeReason(event.reason)}`);
@@ -178,19 +182,6 @@ export class Session {
   #say(what: string): void {
     this.#status.say(`Client ${this.clientId} ${what}`);
   }
-}
-
-/** The platform, with its timers in `timers`. */
-function withTimers(platform: Hal, timers: Timer[]): Hal {
-  return {
-    ...platform,
-    configure: (settings) => withTimers(platform.configure!(settings), timers),
-    createTimer(onTimer) {
-      const timer = platform.createTimer(onTimer);
-      timers.push(timer);
-      return timer;
-    },
-  };
 }
 
 function connectionOptions(options: ConnectionOptions): AsyncOptions {

@@ -393,6 +393,7 @@ export class AsyncClient {
       if (whole === "overflow") this._tell({ type: "overflow", topic, length: total });
       else if (whole !== undefined) this._deliver(whole);
     });
+    client.onRenewal((_, filter, reasonCode) => this._tell({ type: "renewed", filter, reasonCode }));
     if (client.onPubrel !== undefined) client.onPubrel((_, packetId) => this._tell({ type: "pubrel", packetId }));
   }
 

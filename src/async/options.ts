@@ -114,6 +114,8 @@ export type ClientEvent =
   | { type: "overflow"; topic: string; length: number }
   /** A message of QoS 1 or 2 that this client has published is acknowledged. */
   | { type: "puback"; packetId: number }
+  /** The broker had no session: a filter was subscribed to again. As in `FilterResult`. */
+  | { type: "renewed"; filter: string; reasonCode: number }
   /** With `autoAck` false or "never": PUBREL came, and PUBCOMP is the application's. */
   | { type: "pubrel"; packetId: number };
 

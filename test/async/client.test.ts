@@ -414,6 +414,30 @@ describe("messages", () => {
   });
 });
 
+describe("reconnect", () => {
+  test("subscribes again when the broker has no session, and tells of each filter", async () => {
+    const device = await new AsyncDevice({ reconnect: 1, reconnectTimeout: 1 }).up();
+    const subscribed = device.client.subscribe(["a", "b"], { qos: 1 });
+    device.hal.settle();
+    await device.send(suback(1, 1, 1));
+    await subscribed;
+    device.hal.socket.reset();
+    await device.advance(1000);
+    device.hal.socket.connect();
+    device.sent();
+    await device.send(connack());
+    expect(device.sent()).toEqual(["SUBSCRIBE #2 a:1 b:1"]);
+    await device.send(suback(2, 0, 0x80));
+    expect(await device.take()).toEqual([
+      '{"type":"disconnected","reason":-10}',
+      '{"type":"connected","sessionPresent":false}',
+      '{"type":"renewed","filter":"a","reasonCode":0}',
+      '{"type":"renewed","filter":"b","reasonCode":128}',
+    ]);
+    expect(device.client.subscriptions()).toEqual({ a: 0 });
+  });
+});
+
 describe("the rest", () => {
   test("ping resolves with PINGRESP, and rejects without", async () => {
     const device = new AsyncDevice({ ackTimeout: 5 });
