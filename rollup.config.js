@@ -4,8 +4,20 @@
  */
 import { rmSync } from "node:fs";
 import { resolve } from "node:path";
-import { boardAsync, boardPackage, boardStore, boards, entries, external, minified, nodeTarget } from "./rollup.shared.js";
-import { optional, root, stores, typescript } from "./rollup.shared.js";
+import {
+  boardAsync,
+  boardPackage,
+  boardStore,
+  boards,
+  entries,
+  external,
+  minified,
+  nodeTarget,
+  optional,
+  root,
+  stores,
+  typescript,
+} from "./rollup.shared.js";
 
 rmSync(resolve(root, "dist"), { recursive: true, force: true });
 

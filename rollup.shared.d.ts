@@ -19,7 +19,8 @@ export const optional: [
   "trace",
 ];
 export const entries: Record<
-  "index" | "core" | "client" | "store" | "async" | "websocket" | "tls" | "hal/node" | "hal/mock" | (typeof optional)[number],
+  | "index" | "core" | "client" | "store" | "async" | "websocket" | "tls" | "hal/node" | "hal/mock"
+  | (typeof optional)[number],
   string
 >;
 export const boards: Record<string, string>;
