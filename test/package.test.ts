@@ -338,6 +338,11 @@ function withoutSdk(name: string): string {
   return code.replace(/import (\w+) from\s?"[^"]+";/g, "class $1 {}");
 }
 
+function withoutComments(code: string): string {
+  const file = ts.createSourceFile("module.ts", code, ts.ScriptTarget.ES2022);
+  return ts.createPrinter({ removeComments: true }).printFile(file);
+}
+
 /** What a module in TypeScript is known by: names that it exports and that its types have, and its longer texts. */
 function namesAndTexts(code: string): string[] {
   const found = new Set<string>();
@@ -779,7 +784,7 @@ describe("the board's file", () => {
     expect(bundle.read).toContain("src/session.ts");
     expect(bundle.read.filter((path) => /^src\/(?:optional|async)\//.test(path))).toEqual([]);
     const base = filesBelow(join(source, "src")).filter((path) => !path.includes("/"))
-      .map((path) => readFileSync(join(source, "src", path), "utf8")).join("\n");
+      .map((path) => withoutComments(readFileSync(join(source, "src", path), "utf8"))).join("\n");
     for (const name of OPTIONAL) {
       // What can be told from what the client says itself.
       const own = namesAndTexts(readFileSync(join(source, "src", "optional", `${name}.ts`), "utf8"))
