@@ -27,7 +27,7 @@ const OPTIONAL = (() => {
 /** What several of them are made of. */
 const PARTS = ["link", "packet-text", "packets"];
 /** Manifests for anything else. */
-const OTHERS = ["async", "esp8266-tls", "link", "store"];
+const OTHERS = ["async", "esp8266-tls", "link", "store", "tls", "websocket"];
 
 const TLS = "$(MODDABLE)/examples/io/tcp/tlssocket/manifest.json";
 const BASE = "$(MODDABLE)/examples/manifest_base.json";
@@ -68,6 +68,8 @@ class Firmware {
   readonly preload: string[] = [];
   /** Modules with a file in C beside them. */
   readonly native: string[] = [];
+  /** Modules whose source is the SDK's. */
+  readonly sdk: string[] = [];
   /** Manifests of the SDK. */
   readonly included: string[] = [];
   readonly warnings: string[] = [];
@@ -98,6 +100,10 @@ class Firmware {
     for (const [target, sources] of Object.entries(part.modules ?? {})) {
       for (const source of [sources].flat()) {
         const name = target.replace(/\*$/, source.split("/").at(-1)!);
+        if (source.startsWith("$(")) {
+          this.sdk.push(name);
+          continue;
+        }
         if (this.modules.has(name)) throw new Error(`${name} is listed twice`);
         if (existsSync(resolve(folder, `${source}.c`))) this.native.push(name);
         else this.modules.set(name, resolve(folder, `${source}.ts`));
@@ -413,6 +419,38 @@ describe("the manifest for promises", () => {
     const path = new Firmware(["manifests/async.json"], "esp32").modules.get(name)!;
     expectXs(path);
     expectConstant(path);
+  });
+});
+
+describe.each(["esp", "esp32"])("the manifest for WebSocket on %s", (platform) => {
+  const firmware = new Firmware(["manifests/websocket.json"], platform);
+  const root = new Firmware(["manifest.json"], platform);
+  const added = [...firmware.modules.keys()].filter((name) => !root.modules.has(name));
+
+  it("adds the board's HAL with WebSocket, and the SDK's class, all of them preloaded", () => {
+    const hal = platform === "esp" ? "esp8266-websocket" : "esp32-websocket";
+    const own = ["mcu-mqtt/websocket", "mcu-mqtt/hal/ecma419-websocket", `mcu-mqtt/hal/${hal}`];
+    expect([...added].sort()).toEqual([...own].sort());
+    expect([...firmware.reached([...ENTRIES, "mcu-mqtt/websocket"])].sort())
+      .toEqual([...firmware.modules.keys()].sort());
+    expect(firmware.sdk).toEqual(["*", "embedded:network/websocket/client"]);
+    expect(firmware.preload).toEqual(expect.arrayContaining([...own, "logical", "embedded:network/websocket/client"]));
+  });
+
+  it.each(added)("adds %s, which imports what is there, and keeps nothing at module level that changes", (name) => {
+    const known = [...firmware.modules.keys(), ...firmware.sdk, ...Object.keys(SDK)];
+    expect(firmware.imports(name).filter((imported) => !known.includes(imported))).toEqual([]);
+    expectConstant(firmware.modules.get(name)!);
+  });
+});
+
+describe("the manifest for TLS options", () => {
+  it("adds one module beside its entry, preloaded", () => {
+    const firmware = new Firmware(["manifests/tls.json"], "esp32");
+    const names = ["mcu-mqtt/tls", "mcu-mqtt/hal/ecma419-tls-options"];
+    expect([...firmware.modules.keys()]).toEqual(names);
+    expect(firmware.preload).toEqual(names);
+    for (const name of names) expectConstant(firmware.modules.get(name)!);
   });
 });
 

@@ -6,6 +6,7 @@
  */
 import type { Hal, HalSettings, Timer } from "../../hal/socket.js";
 import { asData, asFlag, isNil, show, wrong } from "../arguments.js";
+import type { MessageInfo } from "../callbacks.js";
 import type { Client, ClientOptions, Data, QoS } from "../client.js";
 import { createMqtt } from "../client.js";
 import { headerLength } from "../encoder.js";
@@ -29,7 +30,7 @@ import { withTimes } from "../optional/times.js";
 import type { Session } from "../session.js";
 import { MQTT_3_1_1 } from "../v311.js";
 import { ABORTED, MqttError, NOT_CONNECTED, NOT_DELIVERED, QUEUE_FULL, TIMED_OUT } from "./errors.js";
-import { Assembly, Inbox, makeMessage } from "./inbox.js";
+import { Assembly, Inbox, Iteration, makeMessage } from "./inbox.js";
 import type { Limits, Operation, Signal } from "./operations.js";
 import { Operations } from "./operations.js";
 import type { AsyncOptions, ClientEvent, Message, QosName, Settings } from "./options.js";
@@ -102,7 +103,7 @@ export interface Info extends Status {
 
 /** A client with promises. Made by `createClient`. */
 export class AsyncClient {
-  private readonly _options: AsyncOptions;
+  private readonly _settings: Settings;
   private readonly _client: Extended;
   private readonly _session: Session;
   private readonly _operations: Operations;
@@ -111,7 +112,7 @@ export class AsyncClient {
   private readonly _ackTimeout: number;
   /** Ends a jam: the queue is full, and who would empty it waits for an answer that nobody reads. */
   private readonly _jamTimer: Timer;
-  private _inbox: Inbox | undefined = undefined;
+  private readonly _inbox = new Inbox();
   private _connecting: Operation<Connected> | undefined = undefined;
   private _ending: Operation<void> | undefined = undefined;
   /** Reading was stopped by the application, */
@@ -130,7 +131,7 @@ export class AsyncClient {
     const settings = readOptions(options, platform);
     const read = settings.options;
     const hal = configure(read.hal ?? platform, read);
-    this._options = read;
+    this._settings = settings;
     this._maxQueue = read.maxQueue ?? 1024;
     this._ackTimeout = read.ackTimeout ?? 30;
     this._assembly = new Assembly(read.maxMessageLength ?? 1048576);
@@ -148,9 +149,11 @@ export class AsyncClient {
 
   /**
    * Connects; with `reconnect`, tries again. Resolves with the first CONNACK that accepts. Rejects when there is
-   * nothing left to try, when the broker refuses the credentials, or with the limits, which end the attempt.
+   * nothing left to try, when the broker refuses the credentials, or with the limits, which end the attempt. Behind a
+   * loss, while it tries again by itself, it begins anew.
    *
-   * @throws Error when it is connected, or about to be; TypeError and RangeError for wrong limits
+   * @throws Error when it is connected, or a call of `connect` is under way; TypeError and RangeError for wrong limits;
+   *   what a password function throws
    */
   connect(limits: Limits = {}): Promise<Connected> {
     checkOptions(limits, LIMITS);
@@ -159,9 +162,16 @@ export class AsyncClient {
     if (limits.signal?.aborted === true) return rejected(new MqttError(ABORTED, limits.signal.reason));
     // What throws here leaves everything as it was.
     this._client.connect();
-    const operation = this._operations.open<Connected>(limits, () => {
+    const operation = this._operations.open<Connected>(limits, false, () => {
+      if (this._connecting !== operation) return;
       this._connecting = undefined;
-      this._client.abort();
+      // A session that is about to end ends as it was to.
+      if (this._isUp) {
+        this._client.close();
+      } else {
+        this._client.abort();
+        this._over();
+      }
     });
     this._connecting = operation;
     return operation.promise;
@@ -172,20 +182,20 @@ export class AsyncClient {
    * DISCONNECT. Resolves when that is over; at once when there is no session. Ends connecting, too.
    */
   disconnect(): Promise<void> {
-    this._connecting?.fail(new MqttError(END_BY_APPLICATION));
+    this._giveUpConnecting();
     if (this._ending !== undefined) return this._ending.promise;
     if (!this._isUp) {
       this.stop();
       return Promise.resolve();
     }
     this._client.close();
-    this._ending = this._operations.open<void>({});
+    this._ending = this._operations.open<void>({}, false);
     return this._ending.promise;
   }
 
   /** Ends everything at once, without DISCONNECT: the broker publishes the will. */
   stop(): void {
-    this._connecting?.fail(new MqttError(END_BY_APPLICATION));
+    this._giveUpConnecting();
     this._client.abort();
     // The end of a session is told later.
     if (!this._isUp) this._over();
@@ -212,10 +222,12 @@ export class AsyncClient {
     if (!isAccepted) return refused(this._refusal());
     const packetId = qos === 0 ? 0 : this._session.outbox.lastPacketId;
     if (options.timeout !== undefined) client.expire(toMs(options.timeout));
-    const operation = this._operations.open<Published>(options, (error) => {
+    const operation = this._operations.open<Published>(options, qos > 0, (error) => {
       error.packetId = packetId;
       error.outcome ??= "unknown";
     });
+    // That it was removed for its age is told some turns later.
+    operation.patience = 3;
     client.outcome((_, outcome) => {
       if (outcome === "delivered") {
         if (qos > 0) this._tell({ type: "puback", packetId });
@@ -255,13 +267,13 @@ export class AsyncClient {
     let operation: Operation<"pong"> | undefined = undefined as Operation<"pong"> | undefined;
     const answered = (_: Client, isAnswered: boolean): void => {
       if (isAnswered) operation?.succeed("pong");
-      else operation?.fail(new MqttError(TIMED_OUT));
+      else operation?.fail(new MqttError(this.connected ? TIMED_OUT : NOT_CONNECTED));
     };
     if (!this._client.ping(answered, toMs(timeout))) {
       return rejected(new MqttError(this.connected ? QUEUE_FULL : NOT_CONNECTED, undefined,
         this.connected ? "a ping is under way" : undefined));
     }
-    operation = this._operations.open<"pong">(limits);
+    operation = this._operations.open<"pong">(limits, true);
     return operation.promise;
   }
 
@@ -304,30 +316,35 @@ export class AsyncClient {
 
   /** What the client does now, and where. */
   status(): Status {
-    return { state: this._client.state, host: this._host, port: this._port, clientid: this._client.clientId };
+    // What is behind "?" may be a secret.
+    const host = this._host.split("?")[0];
+    return { state: this._client.state, host, port: this._port, clientid: this._client.clientId };
   }
 
   /** Settings and counts, without secrets. */
   info(): Info {
-    const { name, username, protoVer, cleanStart, keepalive } = this._options;
+    const { options, username } = this._settings;
+    const { name, protoVer, cleanStart, keepalive } = options;
     const { inflight, operations } = this._session.outbox;
     return {
       ...this.status(),
       name: name ?? this._client.clientId,
-      username: username ?? undefined,
+      username,
       protoVer: protoVer ?? "v4",
       cleanStart: cleanStart ?? true,
       keepalive: keepalive ?? 60,
       inflight,
       queued: operations,
-      messages: this._inbox?.length ?? 0,
+      messages: this._inbox.messages.length,
       isPaused: this._isPaused || this._isJammed,
     };
   }
 
   /**
-   * Iterates over the messages that come from now on, across connections, up to `disconnect`, `stop` or the signal;
-   * throws when a session is lost and not tried again. One iteration at a time.
+   * Iterates over messages, across connections, up to `disconnect`, `stop` or the signal; throws when a session is lost
+   * and not tried again. One iteration at a time. Without an `owner` none is missed: those that come while nobody
+   * iterates wait for the next iteration. With one, it is told of them, and iterations begin with what comes from now
+   * on.
    *
    * At most `maxQueue` messages wait; from half of that on nothing is read from the network, unless an operation waits
    * for its acknowledgement. When the queue is full, and such an operation would wait for ever since its
@@ -337,20 +354,25 @@ export class AsyncClient {
    */
   messages(options: { signal?: Signal } = {}): AsyncIterableIterator<Message, undefined> {
     checkOptions(options, ["signal"]);
-    if (this._inbox !== undefined) throw new Error("messages is iterated over already");
+    const inbox = this._inbox;
+    if (inbox.iteration !== undefined) throw new Error("messages is iterated over already");
+    // What the owner was told of, and an earlier iteration did not take.
+    if (this._hasOwner) inbox.messages.length = 0;
     const signal = options.signal;
-    const end = (): void => this._closeInbox(inbox, undefined);
-    const inbox = new Inbox(
+    const abort = (): void => iteration.end();
+    const iteration = new Iteration(
+      inbox.messages,
       () => this._regulate(),
       () => {
-        signal?.removeEventListener("abort", end);
-        this._closeInbox(inbox, undefined);
+        signal?.removeEventListener("abort", abort);
+        if (inbox.iteration === iteration) inbox.iteration = undefined;
+        this._regulate();
       },
     );
-    this._inbox = inbox;
-    if (signal?.aborted === true) end();
-    else signal?.addEventListener("abort", end);
-    return inbox;
+    inbox.iteration = iteration;
+    if (signal?.aborted === true) abort();
+    else signal?.addEventListener("abort", abort);
+    return iteration;
   }
 
   /** Hears what the client says. */
@@ -360,67 +382,85 @@ export class AsyncClient {
       const { host, port, reason, delayMs, detail } = info;
       this._host = host;
       this._port = port;
-      this._tell({ type: "state", state, host, port, reason, delayMs });
+      if (state === "connected") this._isUp = true;
       // Of a session that was lost, the end is told next.
-      if (state !== "stopped" || this._isUp) return;
-      const connecting = this._connecting;
-      this._connecting = undefined;
-      connecting?.fail(new MqttError(reason, detail));
-      this._over(new MqttError(reason, detail));
+      if (state === "stopped" && !this._isUp) {
+        const connecting = this._connecting;
+        this._connecting = undefined;
+        connecting?.fail(new MqttError(reason, detail));
+        this._over(new MqttError(reason, detail));
+      }
+      this._tell({ type: "state", state, host, port, reason, delayMs });
     });
     client.on("connect", (_, sessionPresent) => {
-      this._isUp = true;
       this._regulate();
       if (this._isPaused || this._isJammed) client.pause();
-      this._tell({ type: "connected", sessionPresent });
       const connecting = this._connecting;
       this._connecting = undefined;
       connecting?.succeed({ sessionPresent });
+      this._tell({ type: "connected", sessionPresent });
     });
     client.on("offline", (_, reason) => {
       this._isUp = false;
-      this._tell({ type: "disconnected", reason });
       this._ending?.succeed();
       this._ending = undefined;
       if (client.state === "idle") this._over();
       else if (client.state === "stopped") this._over(new MqttError(reason));
+      else this._regulate();
+      this._tell({ type: "disconnected", reason });
     });
     client.on("message", (_, topic, data: Uint8Array | undefined, info) => {
-      if (this._isHeard()) this._deliver(makeMessage(topic, data, info));
+      const length = data?.length ?? 0;
+      if (this._assembly.fits(length)) this._deliver(makeMessage(topic, data, info));
+      else this._drop(topic, length, info);
     });
     client.on("data", (_, topic, bytes, offset, total, info) => {
-      const whole = this._isHeard() ? this._assembly.add(topic, bytes, offset, total, info) : undefined;
-      if (whole === "overflow") this._tell({ type: "overflow", topic, length: total });
+      const whole = this._assembly.add(topic, bytes, offset, total, info);
+      if (whole === "overflow") this._drop(topic, total, info);
       else if (whole !== undefined) this._deliver(whole);
     });
     client.onRenewal((_, filter, reasonCode) => this._tell({ type: "renewed", filter, reasonCode }));
-    if (client.onPubrel !== undefined) client.onPubrel((_, packetId) => this._tell({ type: "pubrel", packetId }));
+    if (client.onPubrel === undefined) return;
+    client.onPubrel((_, packetId) => {
+      // Without an owner there is nobody to answer.
+      if (!this._hasOwner) client.pubcomp?.(packetId);
+      else this._tell({ type: "pubrel", packetId });
+    });
   }
 
-  /** True when somebody wants messages. */
-  private _isHeard(): boolean {
-    return this._inbox !== undefined || !isNil(this._options.owner);
+  private get _hasOwner(): boolean {
+    return !isNil(this._settings.options.owner);
   }
 
   /** Hands a message to whoever wants it. */
   private _deliver(message: Message): void {
     this._tell({ type: "publish", message });
-    if (this._inbox === undefined) return;
+    if (this._hasOwner && this._inbox.iteration === undefined) return;
     this._inbox.push(message);
     this._regulate();
   }
 
+  /** A message that is too long: it is acknowledged, since nobody else could, and those behind it would wait. */
+  private _drop(topic: string, length: number, info: MessageInfo): void {
+    const { qos, packetId } = info;
+    const client = this._client;
+    if (client.puback !== undefined && qos === 1) client.puback(packetId);
+    if (client.pubrec !== undefined && qos === 2) client.pubrec(packetId);
+    this._tell({ type: "overflow", topic, length, qos, packetId });
+  }
+
   /** Stops reading when too much waits, and reads on when it does not. */
   private _regulate(): void {
-    const count = this._operations.count;
-    const limit = count > 0 ? this._maxQueue : (this._maxQueue + 1) >> 1;
-    const isJammed = this._inbox !== undefined && this._inbox.length >= limit;
+    const isAsking = this._operations.asking > 0;
+    const limit = isAsking ? this._maxQueue : (this._maxQueue + 1) >> 1;
+    const isWanted = this._inbox.iteration !== undefined || !this._hasOwner;
+    const isJammed = this._isUp && isWanted && this._inbox.messages.length >= limit;
     if (isJammed !== this._isJammed) {
       this._isJammed = isJammed;
       if (isJammed) this._client.pause();
       else if (!this._isPaused) this._client.resume();
     }
-    const isLocked = isJammed && count > 0;
+    const isLocked = isJammed && isAsking;
     if (isLocked === this._isLocked) return;
     this._isLocked = isLocked;
     if (isLocked) this._jamTimer.schedule(toMs(this._ackTimeout));
@@ -429,23 +469,23 @@ export class AsyncClient {
 
   private _breakJam(): void {
     const text = "no answer in time: the queue of messages is full, so that nothing is read";
-    this._operations.failAll(() => new MqttError(TIMED_OUT, undefined, text));
+    this._operations.failAll(true, () => new MqttError(TIMED_OUT, undefined, text));
+  }
+
+  private _giveUpConnecting(): void {
+    this._connecting?.fail(new MqttError(END_BY_APPLICATION));
   }
 
   /** Nothing is up and nothing is tried: what waits has its end. */
   private _over(error?: MqttError): void {
-    this._operations.failAll(() => notDelivered("kept"));
-    if (this._inbox !== undefined) this._closeInbox(this._inbox, error);
-  }
-
-  private _closeInbox(inbox: Inbox, error: MqttError | undefined): void {
-    inbox.end(error);
-    if (this._inbox === inbox) this._inbox = undefined;
+    this._client.queueLink.rest();
+    this._operations.failAll(false, () => notDelivered("kept"));
+    this._inbox.end(error);
     this._regulate();
   }
 
   private _tell(event: ClientEvent): void {
-    const owner = this._options.owner;
+    const owner = this._settings.options.owner;
     if (isNil(owner)) return;
     try {
       owner(event);
@@ -457,9 +497,10 @@ export class AsyncClient {
   /** A message that is larger than the transmit buffer goes out of where it is. */
   private _publishLarge(topic: string, data: string | Uint8Array, qos: QoS, retain: boolean): boolean {
     const capacity = this._session.outbox.arena.length;
-    if (4 * data.length <= capacity - HEADER_MOST - 4 * topic.length) return false;
+    if (4 * (data.length + topic.length) + HEADER_MOST <= capacity) return false;
     const bytes = typeof data === "string" ? this._encode(data) : data;
-    if (headerLength(bytes.length) + HEADER_MOST + topic.length + bytes.length <= capacity) return false;
+    const length = 2 + this._encode(topic).length + (qos > 0 ? 2 : 0) + bytes.length;
+    if (headerLength(length) + length <= capacity) return false;
     const read = (offset: number, into: Uint8Array, start: number, end: number): number => {
       into.set(bytes.subarray(offset, offset + end - start), start);
       return end - start;
@@ -481,7 +522,8 @@ export class AsyncClient {
     if (limits.signal?.aborted === true) return rejected(new MqttError(ABORTED, limits.signal.reason));
     const table = Object.fromEntries(asked);
     if (!send(table)) return rejected(this._refusal());
-    const operation = this._operations.open<FilterResult[]>({ timeout: this._ackTimeout, ...limits });
+    const timeout = limits.timeout ?? this._ackTimeout;
+    const operation = this._operations.open<FilterResult[]>({ ...limits, timeout }, true);
     // Codes come in the order of the packet, which is that of a table: names that are numbers first.
     const order = Object.keys(table);
     this._client.outcome((_, outcome, granted) => {
@@ -516,7 +558,9 @@ function configure(hal: Hal, options: AsyncOptions): Hal {
   const [name] = Object.keys(settings) as (string | undefined)[];
   if (name === undefined) return hal;
   const isWanting = name !== "tcpOpts" && hal.webSocket !== true;
-  if (hal.configure === undefined || isWanting) throw new TypeError(`${name}: the platform's HAL has no such setting`);
+  if (hal.configure === undefined || isWanting) {
+    throw new TypeError(`${name}: the platform's HAL has no such setting`);
+  }
   return hal.configure(settings);
 }
 
@@ -549,7 +593,8 @@ function extend(hal: Hal, settings: Settings): Extended {
   withTimes(client, { connack: true, keepAlive: options.keepalive !== 0 });
   if (typeof password === "function") withPassword(client, password);
   if (!isNil(options.willTopic)) {
-    client.lwt(options.willTopic, options.willPayload ?? "", asQosName("willQos", options.willQos), options.willRetain);
+    const willQos = asQosName("willQos", options.willQos);
+    client.lwt(options.willTopic, options.willPayload ?? "", willQos, options.willRetain);
   }
   withQueuePolicy(withOutcomes(client), {});
   withStreams(client);

@@ -26,6 +26,10 @@ export class Operation<T> {
   readonly promise: Promise<T>;
   /** When it is too late, on the platform's clock; undefined: never. */
   readonly deadlineMs: number | undefined;
+  /** It waits for an answer of the broker. */
+  readonly isAsking: boolean;
+  /** Turns to wait once it is too late: its outcome may be about to be told. */
+  patience = 0;
   private readonly _operations: Operations;
   private readonly _signal: Signal | undefined;
   private readonly _explain: ((error: MqttError) => void) | undefined;
@@ -37,10 +41,12 @@ export class Operation<T> {
     operations: Operations,
     deadlineMs: number | undefined,
     signal: Signal | undefined,
+    isAsking: boolean,
     explain: ((error: MqttError) => void) | undefined,
   ) {
     this._operations = operations;
     this.deadlineMs = deadlineMs;
+    this.isAsking = isAsking;
     this._signal = signal;
     this._explain = explain;
     this.promise = new Promise<T>((resolve, reject) => {
@@ -64,7 +70,7 @@ export class Operation<T> {
 
   private _leave(): boolean {
     this._signal?.removeEventListener("abort", this._onAbort);
-    return this._operations.close(this);
+    return this._operations.close(this, this.isAsking);
   }
 }
 
@@ -74,6 +80,8 @@ export class Operations {
   private readonly _timer: Timer;
   private readonly _onChange: () => void;
   private readonly _underWay = new Set<unknown>();
+  /** How many of them wait for an answer of the broker. */
+  asking = 0;
   /** When the timer is to fire; undefined: it is not set. */
   private _armedMs: number | undefined = undefined;
 
@@ -85,39 +93,43 @@ export class Operations {
       this._armedMs = undefined;
       for (const operation of this._all()) {
         if (operation.deadlineMs === undefined) continue;
-        if (this._leftMs(operation.deadlineMs) <= 0) operation.fail(new MqttError(TIMED_OUT));
+        const isLate = this._leftMs(operation.deadlineMs) <= 0;
+        if (isLate && operation.patience-- <= 0) operation.fail(new MqttError(TIMED_OUT));
         else this._arm(operation.deadlineMs);
       }
     });
   }
 
-  get count(): number {
-    return this._underWay.size;
-  }
-
   /**
    * Opens one. Its signal must not be aborted already.
    *
+   * @param isAsking it waits for an answer of the broker
    * @param explain adds to an error what is known of the operation
    */
-  open<T>(limits: Limits, explain?: (error: MqttError) => void): Operation<T> {
+  open<T>(limits: Limits, isAsking: boolean, explain?: (error: MqttError) => void): Operation<T> {
     const timeout = limits.timeout;
     const deadlineMs = timeout === undefined ? undefined : (this._hal.now() + Math.ceil(timeout * 1000)) | 0;
-    const operation = new Operation<T>(this, deadlineMs, limits.signal, explain);
+    const operation = new Operation<T>(this, deadlineMs, limits.signal, isAsking, explain);
     this._underWay.add(operation);
+    if (isAsking) this.asking++;
     if (deadlineMs !== undefined) this._arm(deadlineMs);
     this._onChange();
     return operation;
   }
 
-  /** Fails all that are under way, each with an error of its own. */
-  failAll(makeError: () => MqttError): void {
-    for (const operation of this._all()) operation.fail(makeError());
+  /**
+   * Fails those that are under way, each with an error of its own.
+   *
+   * @param onlyAsking those that wait for an answer of the broker
+   */
+  failAll(onlyAsking: boolean, makeError: () => MqttError): void {
+    for (const operation of this._all()) if (operation.isAsking || !onlyAsking) operation.fail(makeError());
   }
 
   /** For an operation that settles. Returns false when it has settled before. */
-  close(operation: unknown): boolean {
+  close(operation: unknown, isAsking: boolean): boolean {
     if (!this._underWay.delete(operation)) return false;
+    if (isAsking) this.asking--;
     // A timer that is set would keep a program from ending.
     if (this._underWay.size === 0 && this._armedMs !== undefined) {
       this._armedMs = undefined;

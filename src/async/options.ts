@@ -110,8 +110,8 @@ export type ClientEvent =
   /** What `status()` answers has changed. */
   | { type: "state"; state: ConnectionState; host: string; port: number; reason: number; delayMs: number }
   | { type: "publish"; message: Message }
-  /** A message above `maxMessageLength`, that is dropped. */
-  | { type: "overflow"; topic: string; length: number }
+  /** A message above `maxMessageLength`, or with too long a topic: it was acknowledged, and is dropped. */
+  | { type: "overflow"; topic: string; length: number; qos: QoS; packetId: number }
   /** A message of QoS 1 or 2 that this client has published is acknowledged. */
   | { type: "puback"; packetId: number }
   /** The broker had no session: a filter was subscribed to again. As in `FilterResult`. */
@@ -220,7 +220,7 @@ function checks(): Record<string, Check> {
     ackTimeout: checkSeconds,
     forcePing: flag,
     lowMem: flag,
-    reconnect: countOrInfinity(0, 4294967295),
+    reconnect: countOrInfinity(0, 1073741823),
     reconnectTimeout: checkSeconds,
     properties: ofMqtt5,
     customAuthCallbacks: ofMqtt5,
@@ -264,7 +264,8 @@ export function readOptions(options: unknown, platform: Hal): Settings {
     if (!Object.hasOwn(known, name)) throw new TypeError("unknown option " + show(name));
     if (!isNil(given[name])) known[name](name, given[name]);
   }
-  const read = options as AsyncOptions;
+  // A copy: what was checked is what counts.
+  const read: AsyncOptions = { ...(options as AsyncOptions) };
   if (isNil(read.willTopic)) {
     for (const name of ["willPayload", "willRetain", "willQos"] as const) {
       refuseAlone(read, name, false, "willTopic");
@@ -275,6 +276,9 @@ export function readOptions(options: unknown, platform: Hal): Settings {
   const cap = read.reconnectCap;
   if (!isNil(cap) && cap < (read.reconnectTimeout ?? 5)) {
     throw new RangeError(`reconnectCap must be reconnectTimeout, which is ${read.reconnectTimeout ?? 5}, or more`);
+  }
+  if (!isNil(read.retryInterval) && read.retryInterval >= (read.ackTimeout ?? 30)) {
+    throw new RangeError(`retryInterval must be less than ackTimeout, which is ${read.ackTimeout ?? 30}`);
   }
   if (read.queueOffline === true && read.cleanStart !== false) {
     throw new TypeError("queueOffline must not be set when cleanStart is true");
@@ -330,8 +334,12 @@ function splitAddress(name: string, address: unknown): [host: string, port: numb
   let host = address;
   let port: unknown = undefined;
   if (Array.isArray(address)) {
+    if (address.length > 2) throw new TypeError(`${name} must be [host, port]`);
     [host, port] = address as unknown[];
   } else if (typeof address === "object" && address !== null) {
+    for (const key of Object.keys(address)) {
+      if (key !== "host" && key !== "port") throw new TypeError(`unknown option ${show(`${name}.${key}`)}`);
+    }
     ({ host, port } = address as { host: unknown; port?: unknown });
   }
   filled(`${name}.host`, host);

@@ -44,6 +44,8 @@ export interface Expiring {
    * @param afterMs 1..2^30, from now
    */
   expire(afterMs: number): void;
+  /** For the promise face. @internal */
+  readonly queueLink: { rest(): void };
 }
 
 class QueueLink extends Link {
@@ -72,10 +74,15 @@ class QueueLink extends Link {
 
   /** A timer for what is gone would keep a program from ending. */
   override onOffline(reason: number): void {
-    this._isArmed = false;
-    this._timer.clear();
+    this.rest();
     this._expire();
     super.onOffline(reason);
+  }
+
+  /** Removes nothing before there is a connection again. */
+  rest(): void {
+    this._isArmed = false;
+    this._timer.clear();
   }
 
   setAge(afterMs: number): void {
@@ -200,6 +207,7 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
   // Not by assignment: on a board the prototype, which has a `publish`, is frozen. Others may do the same after this.
   Object.defineProperties(client, {
     expire: { value: expire, configurable: true },
+    queueLink: { value: link },
     publish: { value: publishOrDrop, configurable: true },
   });
   return client as C & Expiring;

@@ -27,7 +27,7 @@ export interface Times {
 const NEVER_MS = 1073741824;
 
 /**
- * Gives `client` other times. Once for a client, before `connect` and `lwt`.
+ * Gives `client` other times. Once for a client, before `connect` and `lwt`, and before `withPing`, which goes by them.
  *
  * @throws TypeError that names the option
  */

@@ -191,8 +191,9 @@ describe("publish", () => {
     const waiting = device.client.publish("t", "2", { qos: 1, timeout: 1 });
     device.hal.settle();
     await device.advance(1000);
-    await expect(sent).rejects.toMatchObject({ outcome: "unknown", packetId: 1 });
-    await expect(waiting).rejects.toMatchObject({ packetId: 2 });
+    await expect(sent).rejects.toMatchObject({ reason: -62, outcome: "unknown", packetId: 1 });
+    await device.advance(1);
+    await expect(waiting).rejects.toMatchObject({ outcome: "expired", packetId: 2 });
     await device.send(ack("PUBACK", 1));
     expect(device.sent()).toEqual(["PUBLISH t=1 q1 #1"]);
   });
@@ -209,6 +210,23 @@ describe("publish", () => {
     await flush();
     expect(never.text).toContain("MqttError: aborted");
     expect(device.sent()).toEqual(["PUBLISH t=1 q1 #1"]);
+  });
+
+  test.each([100, 800, 850, 880, 900, 1000])("a payload of %i bytes leaves, whatever the topic", async (length) => {
+    const device = await new AsyncDevice({ txCapacity: 1024 }).up();
+    const outcome = new Outcome(device.client.publish("ü".repeat(100), letters(length), { qos: 1 }));
+    await device.advance(0);
+    expect(device.sent()).toHaveLength(1);
+    await device.send(ack("PUBACK", 1));
+    expect(outcome.text).toContain("delivered");
+  });
+
+  test("a message that waits without a session expires at its timeout", async () => {
+    const device = new AsyncDevice({ cleanStart: false, reconnect: Infinity });
+    const publication = device.client.publish("t", "1", { qos: 1, timeout: 2 });
+    await device.advance(2001);
+    await expect(publication).rejects.toMatchObject({ outcome: "expired", packetId: 1 });
+    expect(device.client.info().queued).toBe(0);
   });
 
   test("what is larger than the transmit buffer leaves all the same, text too", async () => {
@@ -365,6 +383,8 @@ describe("messages", () => {
     expect(outcome.text).toContain("delivered");
     expect(device.client.info()).toMatchObject({ messages: 5, isPaused: true });
     await messages.return!();
+    expect(device.client.info()).toMatchObject({ isPaused: false });
+    device.client.messages();
     expect(device.client.info()).toMatchObject({ messages: 0, isPaused: false });
   });
 
@@ -394,7 +414,7 @@ describe("messages", () => {
     expect(Buffer.from((await messages.next()).value!.payload).toString()).toBe(text);
     expect(Buffer.from((await messages.next()).value!.payload).toString()).toBe("behind");
     expect(await device.take()).toEqual([
-      `t=${text}`, '{"type":"overflow","topic":"t","length":1001}', "t=behind",
+      `t=${text}`, '{"type":"overflow","topic":"t","length":1001,"qos":0,"packetId":0}', "t=behind",
     ]);
   });
 
@@ -411,6 +431,230 @@ describe("messages", () => {
     const other = device.client.messages();
     await other.return!();
     expect(device.client.messages()).not.toBe(other);
+  });
+});
+
+describe("messages that nobody iterates over", () => {
+  test("wait, without an owner: those right behind CONNACK, and those behind a break", async () => {
+    const device = new AsyncDevice({ cleanStart: false, owner: undefined as never });
+    const connecting = device.client.connect();
+    device.hal.socket.connect();
+    device.sent();
+    await device.send(connack(0, true), message("t", "kept", { qos: 1, id: 1 }));
+    await connecting;
+    for await (const { payload } of device.client.messages()) {
+      expect(Buffer.from(payload).toString()).toBe("kept");
+      break;
+    }
+    await device.send(message("t", "1"), message("t", "2"));
+    const messages = device.client.messages();
+    expect(Buffer.from((await messages.next()).value!.payload).toString()).toBe("1");
+    await messages.return!();
+    const later = device.client.messages();
+    expect(Buffer.from((await later.next()).value!.payload).toString()).toBe("2");
+  });
+
+  test("are an owner's, if there is one: an iteration begins with what comes from then on", async () => {
+    const device = await new AsyncDevice().up();
+    await device.send(message("t", "1"));
+    const messages = device.client.messages();
+    await device.send(message("t", "2"));
+    expect(Buffer.from((await messages.next()).value!.payload).toString()).toBe("2");
+    expect(await device.take()).toEqual(["t=1", "t=2"]);
+  });
+
+  test("one in pieces is whole, whatever is iterated over meanwhile", async () => {
+    const device = await new AsyncDevice({ rxCapacity: 128, owner: undefined as never }).up();
+    const text = letters(300);
+    const bytes = device.broker.bytes(message("t", text));
+    const messages = device.client.messages();
+    device.hal.socket.receive(bytes.subarray(0, 100));
+    device.hal.settle();
+    await messages.return!();
+    device.hal.socket.receive(bytes.subarray(100, 200));
+    device.hal.settle();
+    const next = device.client.messages().next();
+    device.hal.socket.receive(bytes.subarray(200));
+    device.hal.settle();
+    expect(Buffer.from((await next).value!.payload).toString()).toBe(text);
+  });
+
+  test("a call of next that nobody waits for does not end the process", async () => {
+    const device = await new AsyncDevice().up();
+    void device.client.messages().next();
+    device.hal.socket.reset();
+    await device.take();
+    await flush();
+  });
+
+  test("one that is too long is acknowledged by the client, lest those behind it wait", async () => {
+    const device = await new AsyncDevice({ autoAck: "never", rxCapacity: 128, maxMessageLength: 100 }).up();
+    await device.send(
+      message("t", letters(300), { qos: 1, id: 1 }), message("t", letters(101), { qos: 1, id: 2 }),
+      message("t", letters(300), { qos: 2, id: 3 }), message("t", "x", { qos: 1, id: 4 }),
+    );
+    device.client.puback(4);
+    expect(device.sent().sort()).toEqual(["PUBACK #1", "PUBACK #2", "PUBACK #4", "PUBREC #3"]);
+    expect((await device.take()).slice(0, 2)).toEqual([
+      '{"type":"overflow","topic":"t","length":300,"qos":1,"packetId":1}',
+      '{"type":"overflow","topic":"t","length":101,"qos":1,"packetId":2}',
+    ]);
+  });
+
+  test("PUBREL is answered by the client where nobody hears of it", async () => {
+    const device = await new AsyncDevice({ autoAck: false, owner: undefined as never }).up();
+    await device.send(message("t", "x", { qos: 2, id: 3 }));
+    expect(device.sent()).toEqual(["PUBREC #3"]);
+    await device.send(ack("PUBREL", 3));
+    expect(device.sent()).toEqual(["PUBCOMP #3"]);
+  });
+});
+
+describe("calls that meet", () => {
+  test("a limit of connect ends what waited for the connection, too", async () => {
+    const device = await new AsyncDevice({ cleanStart: false, reconnect: Infinity }).up();
+    const next = new Outcome(device.client.messages().next());
+    device.hal.socket.reset();
+    device.hal.settle();
+    const publication = new Outcome(device.client.publish("t", "1", { qos: 1 }));
+    const connecting = new Outcome(device.client.connect({ timeout: 3 }));
+    await device.advance(3000);
+    expect(connecting.text).toBe("MqttError: no answer in time");
+    expect(publication.text).toContain("the session keeps it");
+    expect(next.text).toBe('{"done":true}');
+    expect(device.client.status().state).toBe("idle");
+  });
+
+  test.each(["disconnect", "abort"])("connect behind disconnect, then %s: it ends in good order", async (how) => {
+    const device = await new AsyncDevice().up();
+    const publication = new Outcome(device.client.publish("t", "1", { qos: 1 }));
+    const ending = new Outcome(device.client.disconnect());
+    const controller = new AbortController();
+    const connecting = new Outcome(device.client.connect({ signal: controller.signal }));
+    if (how === "abort") controller.abort();
+    else void device.client.disconnect();
+    expect(device.sent()).toEqual(["PUBLISH t=1 q1 #1"]);
+    await device.send(ack("PUBACK", 1));
+    expect(device.sent()).toEqual(["DISCONNECT"]);
+    await device.take();
+    expect([publication.text, ending.text]).toEqual(['{"packetId":1,"outcome":"delivered"}', "done"]);
+    expect(connecting.text).toContain(how === "abort" ? "MqttError: aborted" : "MqttError: disconnected");
+    expect(device.hal.sockets).toHaveLength(1);
+  });
+
+  test("connect behind disconnect: the old session ends, then a new one begins", async () => {
+    const device = await new AsyncDevice().up();
+    const ending = device.client.disconnect();
+    expect(device.client.disconnect()).toBe(ending);
+    const connecting = device.client.connect();
+    const [first] = device.hal.sockets;
+    await device.advance(0);
+    expect([...first.sent].slice(-2)).toEqual([0xe0, 0]);
+    await ending;
+    expect(device.hal.sockets).toHaveLength(2);
+    device.hal.socket.connect();
+    device.sent();
+    await device.send(connack());
+    expect(await connecting).toEqual({ sessionPresent: false });
+  });
+
+  test("disconnect when the owner is told that it is connected: with DISCONNECT", async () => {
+    const device: AsyncDevice = new AsyncDevice({
+      owner(event) {
+        if (event.type === "state" && event.state === "connected") void device.client.disconnect();
+      },
+    });
+    void device.client.connect();
+    device.hal.socket.connect();
+    device.sent();
+    await device.send(connack());
+    expect(device.sent()).toEqual(["DISCONNECT"]);
+  });
+
+  test("connect when the owner is told that it has stopped, or is disconnected: begins anew", async () => {
+    for (const at of ["stopped", "disconnected"]) {
+      const again: Outcome[] = [];
+      const device: AsyncDevice = new AsyncDevice({
+        owner(event) {
+          const isIt = event.type === at || (event.type === "state" && event.state === at);
+          if (isIt && again.length === 0) again.push(new Outcome(device.client.connect()));
+        },
+      });
+      await device.up();
+      device.hal.socket.reset();
+      device.hal.settle();
+      await flush();
+      device.hal.socket.connect();
+      device.sent();
+      await device.send(connack());
+      expect(again.map(({ text }) => text)).toEqual(['{"sessionPresent":false}']);
+    }
+  });
+
+  test("a full queue without a session, or at disconnect, fails nothing that does not wait for an answer", async () => {
+    const options = { reconnect: Infinity, reconnectTimeout: 60, cleanStart: false, maxQueue: 1, ackTimeout: 5 };
+    const device = await new AsyncDevice(options).up();
+    device.client.messages();
+    await device.send(message("t", "1"));
+    device.hal.socket.reset();
+    device.hal.settle();
+    const publication = new Outcome(device.client.publish("t", "1", { qos: 1 }));
+    const connecting = new Outcome(device.client.connect());
+    await device.advance(6000);
+    expect([publication.text, connecting.text]).toEqual(["pending", "pending"]);
+    device.hal.socket.connect();
+    device.sent();
+    await device.send(connack(0, true));
+    expect(connecting.text).toContain("sessionPresent");
+    const ending = new Outcome(device.client.disconnect());
+    await device.advance(5000);
+    expect(ending.text).toBe("done");
+  });
+
+  test("a full queue stops reading on the next connection, too, and resume does not undo it", async () => {
+    const device = await new AsyncDevice({ reconnect: 1, reconnectTimeout: 1, maxQueue: 1 }).up();
+    const messages = device.client.messages();
+    await device.send(message("t", "1"));
+    device.hal.socket.reset();
+    await device.advance(1000);
+    device.hal.socket.connect();
+    device.sent();
+    await device.send(connack());
+    await device.take();
+    device.client.pause();
+    device.client.resume();
+    await device.send(message("t", "2"));
+    expect(await device.take()).toEqual([]);
+    device.client.pause();
+    await messages.next();
+    expect(await device.take()).toEqual([]);
+    device.client.resume();
+    expect(await device.take()).toEqual(["t=2"]);
+  });
+
+  test("a signal is left behind when the iteration or the operation is over", async () => {
+    const device = await new AsyncDevice().up();
+    let listeners = 0;
+    const signal = {
+      aborted: false,
+      addEventListener: () => void listeners++,
+      removeEventListener: () => void listeners--,
+    };
+    const messages = device.client.messages({ signal });
+    void device.client.publish("t", "x", { signal });
+    expect(listeners).toBe(2);
+    void device.client.disconnect();
+    await device.take();
+    expect(listeners).toBe(0);
+    expect(await messages.next()).toEqual({ value: undefined, done: true });
+  });
+
+  test("a ping at the loss of the session is not connected, rather than too late", async () => {
+    const device = await new AsyncDevice().up();
+    const outcome = new Outcome(device.client.ping());
+    device.hal.socket.reset();
+    await device.take();
+    expect(outcome.text).toBe("MqttError: not connected");
   });
 });
 
@@ -563,6 +807,20 @@ describe("the rest", () => {
       expect(device.client.status().state).toBe("idle");
       expect(device.hal.nextTimerMs).toBeUndefined();
     }
+  });
+
+  test("nor with a session that is kept, and a message in it that has an age", async () => {
+    const device = await new AsyncDevice({ cleanStart: false, reconnect: 3, maxInflight: 1 }).up();
+    void device.client.publish("t", "1", { qos: 1 });
+    void device.client.publish("t", "2", { qos: 1, timeout: 600 });
+    device.client.stop();
+    await device.take();
+    expect(device.hal.nextTimerMs).toBeUndefined();
+    void device.client.connect();
+    void device.client.publish("t", "3", { qos: 1, timeout: 600 });
+    device.client.stop();
+    await device.take();
+    expect(device.hal.nextTimerMs).toBeUndefined();
   });
 
   test("several clients share a platform", async () => {

@@ -260,6 +260,10 @@ describe("wrong options are refused by name", () => {
     [{ protoVer: "v3", clientid: "" }, "TypeError: clientid must be 1 to 23 characters long with MQTT 3.1"],
     [{ keepalive: -1 }, "RangeError: keepalive must be an integer from 0 to 65535, not -1"],
     [{ maxInflight: 0 }, "RangeError: maxInflight must be an integer from 1 to 65535, not 0"],
+    [{ retryInterval: 30 }, "RangeError: retryInterval must be less than ackTimeout, which is 30"],
+    [{ hosts: [{ host: "a", prot: 1 }] }, 'TypeError: unknown option "hosts[0].prot"'],
+    [{ hosts: [["a", 1, "x"]] }, "TypeError: hosts[0] must be [host, port]"],
+    [{ reconnect: 2e9 }, "RangeError: reconnect must be an integer from 0 to 1073741823"],
     [{ retryInterval: -1 }, "RangeError: retryInterval must be from 0.001 to 1073741 seconds, not -1"],
     [{ willTopic: "" }, 'TypeError: willTopic must be a string that is not empty, not ""'],
     [{ willTopic: "a/#" }, "TypeError: topic must be"],
@@ -306,6 +310,19 @@ describe("wrong options are refused by name", () => {
       expect(text).not.toBe("accepted");
       expect(text).not.toContain("hush");
     }
+  });
+
+  test("what is changed in the object later changes nothing; a user of a URL is in info, its query is not", () => {
+    const { hal } = richHal();
+    const options: AsyncOptions = { host: "wss://user:hush@h/mqtt?token=hush", keepalive: 5 };
+    const client = new AsyncClient(hal, options);
+    options.keepalive = 6;
+    options.host = "other";
+    void client.connect();
+    hal.settle();
+    expect(client.info()).toMatchObject({ keepalive: 5, username: "user", host: "ws://h/mqtt", port: 443 });
+    expect(JSON.stringify(client.info())).not.toContain("hush");
+    client.stop();
   });
 
   test("null and undefined mean the default", () => {
