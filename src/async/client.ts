@@ -316,9 +316,7 @@ export class AsyncClient {
 
   /** What the client does now, and where. */
   status(): Status {
-    // What is behind "?" may be a secret.
-    const host = this._host.split("?")[0];
-    return { state: this._client.state, host, port: this._port, clientid: this._client.clientId };
+    return { state: this._client.state, host: this._host, port: this._port, clientid: this._client.clientId };
   }
 
   /** Settings and counts, without secrets. */
@@ -379,7 +377,9 @@ export class AsyncClient {
   private _listen(): void {
     const client = this._client;
     client.onState((_, state, info) => {
-      const { host, port, reason, delayMs, detail } = info;
+      const { port, reason, delayMs, detail } = info;
+      // What is behind "?" may be a secret.
+      const host = info.host.split("?")[0];
       this._host = host;
       this._port = port;
       if (state === "connected") this._isUp = true;
