@@ -13,6 +13,9 @@ import { preparePayload, pub, readPubOptions } from "./pub.js";
 import { Session } from "./session.js";
 import { readSubOptions, sub } from "./sub.js";
 
+/** How long what was written may take to leave when a command was told to end. */
+const GRACE_MS = 500;
+
 /** Runs the command of `args`, and sets the exit code of the process. */
 export async function run(args: string[]): Promise<void> {
   process.on("uncaughtException", (error) => {
@@ -31,9 +34,9 @@ export async function run(args: string[]): Promise<void> {
 
 async function start([name, ...args]: (string | undefined)[]): Promise<void> {
   if (name === "--help" || name === "-h") {
-    process.stdout.write(USAGE);
+    print(USAGE);
   } else if (name === "--version") {
-    process.stdout.write(`mcu-mqtt ${readVersion()}\n`);
+    print(`mcu-mqtt ${readVersion()}\n`);
   } else if (name === undefined) {
     throw new Failure('a command is missing: pub, sub or connect; "mcu-mqtt --help" says more');
   } else if (!Object.hasOwn(HELP, name)) {
@@ -41,6 +44,16 @@ async function start([name, ...args]: (string | undefined)[]): Promise<void> {
   } else {
     await startCommand(name as CommandName, args as string[]);
   }
+}
+
+/** Writes text that was asked for. Who stops reading has what he wanted. */
+function print(text: string): void {
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE" || error.code === "ECONNRESET") process.exit(0);
+    new Status(true).complain(`cannot write to standard output (${messageOf(error)})`);
+    process.exit(EXIT_FAILURE);
+  });
+  process.stdout.write(text);
 }
 
 function readVersion(): string {
@@ -51,7 +64,7 @@ function readVersion(): string {
 async function startCommand(name: CommandName, args: string[]): Promise<void> {
   const values = readArguments(name, args);
   if (values.help === true) {
-    process.stdout.write(HELP[name]);
+    print(HELP[name]);
     return;
   }
   const url = readUrlOf(values);
@@ -69,16 +82,19 @@ async function startCommand(name: CommandName, args: string[]): Promise<void> {
     if (pubOptions !== undefined) {
       const payload = await preparePayload(pubOptions, life);
       const work = (session: Session): Promise<void> => pub(session, pubOptions, payload, life, status);
-      await withSession(connection, life, status, work);
+      await withSession(connection, life, status, false, work);
     } else if (subOptions !== undefined) {
       const messages = new Messages(life);
       const work = (session: Session): Promise<void> => sub(session, subOptions, life, status, messages);
-      await withSession(connection, life, status, work, true);
+      await withSession(connection, life, status, true, work, true);
     } else {
-      await withSession(connection, life, status, (session) => connect(session, life, status), true);
+      await withSession(connection, life, status, false, (session) => connect(session, life, status), true);
     }
   } finally {
     life.dispose();
+    process.stdin.destroy();
+    // Who has been told to end does not wait for a reader, nor for a peer, that takes nothing.
+    if (life.signal.aborted) setTimeout(() => process.exit(), GRACE_MS).unref();
   }
 }
 
@@ -87,10 +103,11 @@ async function withSession(
   options: ConnectionOptions,
   life: Life,
   status: Status,
+  reads: boolean,
   work: (session: Session) => Promise<void>,
   endsBySignal = false,
 ): Promise<void> {
-  const session = new Session(options, status);
+  const session = new Session(options, status, reads);
   try {
     await life.until(session.connect());
     if (endsBySignal) life.exitCodeOfSignal = 0;

@@ -129,7 +129,9 @@ export function integer(values: Values, key: string, flag: string, least: number
   if (value === undefined) return undefined;
   const number = /^\d{1,15}$/.test(value) ? Number(value) : -1;
   if (number >= least && number <= most) return number;
-  throw new Failure(`${flag} must be a whole number from ${least} to ${most}, not ${quote(value)}`);
+  // Who writes -p for -P has a password there.
+  const given = flag === "--port" ? "" : `, not ${quote(value)}`;
+  throw new Failure(`${flag} must be a whole number from ${least} to ${most}${given}`);
 }
 
 /** A number of seconds, with a fraction if there is one; undefined when the option is not there. */
@@ -318,11 +320,13 @@ function readWebSocket(
   if (path !== undefined && !/^\/[\x21-\x7e]*$/.test(path)) {
     throw new Failure(`--ws-path must begin with / and be of printable ASCII without blanks, not ${quote(path)}`);
   }
-  const headers: Record<string, string> = {};
+  const headers = Object.create(null) as Record<string, string>;
   for (const line of lines) {
     // The value may be a secret, and the name, too, where somebody forgot the colon.
     const parts = /^([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([\x20-\x7e\t]*)$/.exec(line);
     if (parts === null) throw new Failure('--ws-header must be like "Name: value", in printable ASCII');
+    const isTwice = Object.keys(headers).some((name) => name.toLowerCase() === parts[1].toLowerCase());
+    if (isTwice) throw new Failure(`--ws-header must not have ${parts[1]} twice`);
     headers[parts[1]] = parts[2];
   }
   return { path: path ?? (urlPath || "/mqtt"), headers };

@@ -55,6 +55,12 @@ export class Status {
     process.stderr.write(`mcu-mqtt: ${printable(line)}\n`);
   }
 
+  /** Resolves when what was said is read, as far as the system wants. */
+  room(): Promise<void> {
+    if (!process.stderr.writableNeedDrain) return Promise.resolve();
+    return new Promise((resolve) => process.stderr.once("drain", resolve));
+  }
+
   /** Packets, and what happens to connections. */
   trace(line: string): void {
     this.#clear();

@@ -1,5 +1,5 @@
 /** Where the payloads of `pub` come from: an option, a file, or standard input, whole or one line each. */
-import { fstatSync, readFileSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import type { Values } from "./arguments.js";
 import { Failure, messageOf } from "./failure.js";
 import { text } from "./options.js";
@@ -8,6 +8,9 @@ import { text } from "./options.js";
 export const MAX_PAYLOAD = 268435455 - 65535 - 4;
 /** The longest line that becomes a message. */
 export const MAX_LINE = 1048576;
+
+/** Bytes of a file that are read at a time. */
+const PIECE = 1048576;
 
 /** A payload that is there, or where it will come from. */
 export type PayloadSource = Uint8Array | "stdin" | "stdin-lines";
@@ -38,14 +41,26 @@ export function readPayload(values: Values): PayloadSource {
 }
 
 function readPayloadFile(path: string): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  let length = 0;
   try {
-    const stats = statSync(path);
-    if (stats.isDirectory()) throw new Error("it is a folder");
-    if (stats.size <= MAX_PAYLOAD) return readFileSync(path);
+    const file = openSync(path, "r");
+    try {
+      if (fstatSync(file).isDirectory()) throw new Error("it is a folder");
+      // What is no plain file does not say before how long it is.
+      for (let count = -1; count !== 0 && length <= MAX_PAYLOAD; length += count) {
+        const piece = Buffer.allocUnsafe(PIECE);
+        count = readSync(file, piece);
+        pieces.push(piece.subarray(0, count));
+      }
+    } finally {
+      closeSync(file);
+    }
   } catch (error) {
     throw new Failure(`cannot read the file of --file (${messageOf(error)})`);
   }
-  throw new Failure(`the file of --file must have at most ${MAX_PAYLOAD} bytes`);
+  if (length > MAX_PAYLOAD) throw new Failure(`the file of --file must have at most ${MAX_PAYLOAD} bytes`);
+  return Buffer.concat(pieces);
 }
 
 function readHex(digits: string): Uint8Array {

@@ -75,33 +75,42 @@ export async function pub(
       // With what a packet has beside topic and payload.
       const length = Buffer.byteLength(topic) + bytes.length + 9;
       await life.until(waiting.room(length));
+      await life.until(status.room());
+      await turn();
       waiting.add(session.publish({ topic, payload: bytes, qos, retain }), length);
       sent++;
       if (status.hasProgress) status.progress(`${sent}${total} messages published`);
     }
   }
 
-  try {
-    if (payload === undefined) {
-      const lines = readLines(readStdin());
-      for (;;) {
-        const line = await life.until(lines.next());
-        if (line.done === true) break;
-        await publish(line.value);
-      }
-    } else {
-      for (let left = repeat; left > 0; left--) {
-        await publish(payload);
-        if (repeatSeconds > 0 && left > 1) {
-          await life.until(waiting.none());
-          await life.sleep(repeatSeconds);
-        }
+  if (payload === undefined) {
+    const lines = readLines(readStdin());
+    for (;;) {
+      const line = await life.until(lines.next());
+      if (line.done === true) break;
+      await publish(line.value);
+    }
+  } else {
+    for (let left = repeat; left > 0; left--) {
+      await publish(payload);
+      if (repeatSeconds > 0 && left > 1) {
+        await life.until(waiting.none());
+        await life.sleep(repeatSeconds);
       }
     }
-    await life.until(waiting.none());
-  } finally {
-    process.stdin.destroy();
   }
+  await life.until(waiting.none());
+}
+
+/** Time without a turn of the event loop. */
+const LONG_TURN_MS = 10;
+let turnedMs = 0;
+
+/** Now and then, lets timers and signals have their turn: at QoS 0 nothing else is waited for. */
+async function turn(): Promise<void> {
+  if (performance.now() - turnedMs < LONG_TURN_MS) return;
+  await new Promise((resolve) => setImmediate(resolve));
+  turnedMs = performance.now();
 }
 
 /** The messages that have no outcome yet. */

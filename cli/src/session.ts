@@ -6,7 +6,7 @@ import { AsyncClient, describeReason, MqttError } from "../../src/async/face.js"
 import type { AsyncOptions, ClientEvent, Message } from "../../src/async/face.js";
 import type { Hal } from "../../hal/socket.js";
 import { describeConnection, describePacket, traced } from "../../src/optional/trace.js";
-import { EXIT_FAILURE, Failure, messageOf } from "./failure.js";
+import { EXIT_FAILURE, Failure, messageOf, printable } from "./failure.js";
 import type { ConnectionOptions, QoS } from "./options.js";
 import type { Status } from "./output.js";
 
@@ -44,7 +44,7 @@ export class Session {
   /** Rejects, with a Failure, when the connection is lost for good. */
   readonly lost: Promise<never>;
   readonly #client: AsyncClient;
-  readonly #messages: AsyncIterator<Message, undefined>;
+  readonly #messages: AsyncIterator<Message, undefined> | undefined;
   readonly #status: Status;
   readonly #options: ConnectionOptions;
   #lose!: (failure: Failure) => void;
@@ -53,19 +53,25 @@ export class Session {
   #connected = Promise.resolve();
   #resume: (() => void) | undefined;
 
-  constructor(options: ConnectionOptions, status: Status) {
+  /** @param reads messages are for `next`; else they are not acknowledged, and wait at the broker for who reads them */
+  constructor(options: ConnectionOptions, status: Status, reads: boolean) {
     this.clientId = options.clientId;
     this.#options = options;
     this.#status = status;
     this.lost = new Promise<never>((_resolve, reject) => (this.#lose = reject));
     this.lost.catch(() => undefined);
     const platform = options.webSocket ? createWebSocketHal(hal, { maxPayload: MAX_PACKET }) : hal;
-    this.#client = new AsyncClient(this.#traced(platform), {
-      ...connectionOptions(options),
-      owner: (event) => this.#hear(event),
-    });
+    try {
+      this.#client = new AsyncClient(this.#traced(platform), {
+        ...connectionOptions(options),
+        owner: (event) => this.#hear(event),
+      });
+    } catch (error) {
+      // An option that only the library knows to be wrong.
+      throw new Failure(messageOf(error).replace("wsHeaders.", "--ws-header: ").replace(/^url:/, "--host, --ws-path:"));
+    }
     // Messages of a session that the broker has kept come right behind CONNACK.
-    this.#messages = this.#client.messages();
+    this.#messages = reads ? this.#client.messages() : undefined;
   }
 
   /** Connects, as often as it may try. */
@@ -94,18 +100,18 @@ export class Session {
   /** The next message; it is not acknowledged before `acknowledge`. Rejects when the connection is lost for good. */
   async next(): Promise<Message> {
     try {
-      const { value } = await this.#messages.next();
-      return value ?? (await this.lost);
+      const next = await this.#messages?.next();
+      return next?.value ?? (await this.lost);
     } catch (error) {
       throw this.#failureOf(error);
     }
   }
 
   /** The message is done with. */
-  acknowledge({ qos, packetId }: Message): void {
+  acknowledge(message: Message): void {
     // When its connection is gone the broker sends it again.
-    if (qos === 1) this.#client.puback(packetId);
-    else if (qos === 2) this.#client.pubrec(packetId);
+    if (message.qos === 1) this.#client.puback(message);
+    else if (message.qos === 2) this.#client.pubrec(message);
   }
 
   /** Disconnects in good order if there is a connection, and ends whatever is tried. */
@@ -167,7 +173,7 @@ export class Session {
   #traced(platform: Hal): Hal {
     const { isTraced, isQuiet } = this.#options;
     if (isTraced) {
-      const tell = (what: string): void => this.#status.trace(`Client ${this.clientId} ${what}`);
+      const tell = (what: string): void => this.#status.trace(`Client ${printable(this.clientId)} ${what}`);
       return traced(platform, (packet) => tell(describePacket(packet, true)), {
         onConnection: (event) => tell(describeConnection(event)),
       });
@@ -209,6 +215,8 @@ function connectionOptions(options: ConnectionOptions): AsyncOptions {
     maxMessageLength: MAX_PACKET - 5,
     maxSubscriptions: 65535,
     rxCapacity: RX_CAPACITY,
+    // Brokers differ in how many they have under way.
+    receiveMaximum: 65535,
     txCapacity: 2 * MAX_WAITING_BYTES,
     maxOperations: 2 * MAX_WAITING,
   };

@@ -68,12 +68,15 @@ export async function sub(
   messages: Messages,
 ): Promise<void> {
   const { filters, qos, format, hasNewline, ignoresRetained } = options;
-  const granted = await life.until(session.subscribe(filters, qos));
-  for (let i = 0; i < filters.length; i++) {
-    if (granted[i] < REFUSED) status.say(`Client ${session.clientId} subscribed to ${filters[i]}`);
-    else status.complain(`the broker refused the subscription to ${quote(filters[i])}`);
-  }
-  if (granted.every((code) => code === REFUSED)) throw new Failure("", EXIT_FAILURE);
+  const subscribed = session.subscribe(filters, qos).then((granted) => {
+    for (let i = 0; i < filters.length; i++) {
+      if (granted[i] < REFUSED) status.say(`Client ${session.clientId} subscribed to ${filters[i]}`);
+      else status.complain(`the broker refused the subscription to ${quote(filters[i])}`);
+    }
+    if (granted.every((code) => code === REFUSED)) throw new Failure("", EXIT_FAILURE);
+  });
+  // Messages are taken meanwhile: those that a session has kept come before the answer.
+  subscribed.catch((failure: Failure) => life.end(failure));
   for (let left = options.count; left > 0;) {
     // One at a time: while standard output takes nothing, nothing is read from the network for long.
     const message = await life.until(session.next());

@@ -123,6 +123,11 @@ export class AsyncClient {
   private _isLocked = false;
   /** A session has begun, and its end was not told. */
   private _isUp = false;
+  /** How often there was a connection, and how often a new session. */
+  private _connections = 0;
+  private _sessions = 0;
+  /** Of a message that the application may acknowledge: the connection (QoS 1) or session (QoS 2) that its id is of. */
+  private readonly _origins = new WeakMap<Message, number>();
   private _host = "";
   private _port = 0;
 
@@ -289,22 +294,30 @@ export class AsyncClient {
     if (!this._isJammed) this._client.resume();
   }
 
-  /** As the module acknowledge has it; with `autoAck` false or "never" only. */
-  puback(packetId: number): boolean {
-    return this._acknowledging().puback(packetId);
+  /**
+   * Acknowledges a message of QoS 1; with `autoAck` false or "never" only. Returns false when nothing of that id waits
+   * for it. Given the message itself, that is also so when its connection is gone: the broker sends it again then.
+   * Given the packet id, it may be that of another message by now.
+   */
+  puback(message: Message | number): boolean {
+    const acknowledging = this._acknowledging();
+    if (typeof message === "number") return acknowledging.puback(message);
+    return this._origins.get(message) === this._connections && acknowledging.puback(message.packetId);
   }
 
-  /** As `puback`. */
-  pubrec(packetId: number): boolean {
-    return this._acknowledging().pubrec(packetId);
+  /** As `puback`, a message of QoS 2; with `autoAck` "never" only. It may be confirmed as long as its session lasts. */
+  pubrec(message: Message | number): boolean {
+    const acknowledging = this._acknowledging();
+    if (typeof message === "number") return acknowledging.pubrec(message);
+    return this._origins.get(message) === this._sessions && acknowledging.pubrec(message.packetId);
   }
 
-  /** As `puback`. */
+  /** Answers the PUBREL of this packet id, of which the owner is told. */
   pubcomp(packetId: number): boolean {
     return this._acknowledging().pubcomp(packetId);
   }
 
-  /** As `puback`. */
+  /** Sends PUBREL again, for a message of this client of which PUBCOMP is awaited. */
   pubrel(packetId: number): boolean {
     return this._acknowledging().pubrel(packetId);
   }
@@ -393,6 +406,8 @@ export class AsyncClient {
       this._tell({ type: "state", state, host, port, reason, delayMs });
     });
     client.on("connect", (_, sessionPresent) => {
+      this._connections++;
+      if (!sessionPresent) this._sessions++;
       this._regulate();
       if (this._isPaused || this._isJammed) client.pause();
       const connecting = this._connecting;
@@ -434,6 +449,7 @@ export class AsyncClient {
 
   /** Hands a message to whoever wants it. */
   private _deliver(message: Message): void {
+    if (message.qos > 0) this._origins.set(message, message.qos === 1 ? this._connections : this._sessions);
     this._tell({ type: "publish", message });
     if (this._hasOwner && this._inbox.iteration === undefined) return;
     this._inbox.push(message);

@@ -768,6 +768,32 @@ describe("the rest", () => {
     expect(() => automatic.client.puback(3)).toThrow("autoAck must be false");
   });
 
+  test("a message is acknowledged on its own connection or in its own session, not another of that id", async () => {
+    const options = { autoAck: "never", cleanStart: false, reconnect: Infinity, reconnectTimeout: 1 } as const;
+    const device = await new AsyncDevice(options).up();
+    const messages = device.client.messages();
+    await device.send(message("t", "one", { qos: 1, id: 1 }), message("t", "two", { qos: 2, id: 2 }));
+    const one = (await messages.next()).value!;
+    const two = (await messages.next()).value!;
+    for (const isPresent of [true, false]) {
+      device.hal.socket.reset();
+      await device.advance(1000);
+      device.hal.socket.connect();
+      device.sent();
+      await device.send(connack(0, isPresent));
+      await device.send(message("t", "other", { qos: 1, id: 1 }));
+      expect(device.client.puback(one)).toBe(false);
+      if (!isPresent) await device.send(message("t", "another", { qos: 2, id: 2 }));
+      expect(device.client.pubrec(two)).toBe(isPresent);
+      expect(device.sent()).toEqual([]);
+      if (isPresent) await device.send(message("t", "two", { qos: 2, id: 2, dup: true }));
+      expect(device.sent()).toEqual(isPresent ? ["PUBREC #2"] : []);
+    }
+    expect(device.client.puback((await messages.next()).value!)).toBe(false);
+    expect(device.client.puback((await messages.next()).value!)).toBe(true);
+    expect(device.sent()).toEqual(["PUBACK #1"]);
+  });
+
   test("an owner that throws surfaces as uncaught, and harms nothing", async () => {
     const device = new AsyncDevice({
       owner() {

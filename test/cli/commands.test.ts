@@ -1,5 +1,8 @@
 /** The command line beside mosquitto's: what one publishes, the other receives; and every option at work. */
+import { once } from "node:events";
 import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import type { AddressInfo, Server, Socket } from "node:net";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from "@jest/globals";
 import { FORBIDDEN, HOST, PASSWORD, USERNAME } from "../support/broker.js";
@@ -188,6 +191,99 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
       expect(program.result).toEqual({ code: 0, stdout: "", stderr: "" });
       expect(broker.log.split("'flood'").length - 1).toBe(count);
     }, 60000);
+  });
+
+  describe("what may come in another order, or too much of it", () => {
+    const servers: Server[] = [];
+
+    afterEach(() => {
+      for (const server of servers.splice(0)) server.close();
+    });
+
+    /** A broker that answers by the type of the first packet in what it reads. Returns its port. */
+    async function scripted(answer: (type: number, socket: Socket, connection: number) => void): Promise<number> {
+      let connections = 0;
+      const server = createServer((socket) => {
+        const connection = ++connections;
+        socket.on("error", () => undefined);
+        socket.on("data", (bytes) => answer(bytes[0] >> 4, socket, connection));
+      });
+      servers.push(server);
+      await once(server.listen(0, HOST), "listening");
+      return (server.address() as AddressInfo).port;
+    }
+
+    function publish(id: number, payload: string): Buffer {
+      const length = 5 + payload.length;
+      const header = Buffer.from([0x32, (length & 127) | 128, length >> 7, 0, 1, 0x74, id >> 8, id & 255]);
+      return Buffer.concat([header, Buffer.from(payload)]);
+    }
+    const CONNACK = Buffer.from([0x20, 2, 0, 0]);
+    const SUBACK = Buffer.from([0x90, 3, 0, 1, 1]);
+
+    it("sub takes more messages than it queues before the answer to its SUBSCRIBE", async () => {
+      const port = await scripted((type, socket) => {
+        if (type === 1) socket.write(CONNACK);
+        if (type !== 8) return;
+        for (let id = 1; id <= 500; id++) socket.write(publish(id, String(id)));
+        socket.write(SUBACK);
+      });
+      const options = ["-t", "t", "-q", "1", "--count", "500", "-W", "20", "--quiet"];
+      const program = await cli.run(["sub", ...at(port), ...options]);
+      expect(program.code).toBe(0);
+      expect(program.result.stdout).toBe(Array.from({ length: 500 }, (_, i) => `${i + 1}\n`).join(""));
+    });
+
+    it("pub does not stop at messages of its session that it has no use for", async () => {
+      let acknowledged = 0;
+      const port = await scripted((type, socket) => {
+        if (type === 4) acknowledged++;
+        if (type === 1) {
+          socket.write(CONNACK);
+          for (let id = 1; id <= 500; id++) socket.write(publish(id, "x"));
+        }
+        if (type === 3) socket.write(Buffer.concat([publish(600, "y"), Buffer.from([0x40, 2, 0, 1])]));
+      });
+      const program = await cli.run(["pub", ...at(port), "-t", "t", "-q", "1", "-m", "x", "-W", "20", "--quiet"]);
+      expect([program.code, acknowledged]).toEqual([0, 0]);
+    });
+
+    it("what was received on a lost connection is not acknowledged on the next, by ids of others", async () => {
+      const acknowledged: number[] = [];
+      const port = await scripted((type, socket, connection) => {
+        if (type === 1) socket.write(CONNACK);
+        if (type === 4) acknowledged.push(connection);
+        if (type !== 8) return;
+        socket.write(SUBACK);
+        for (let id = 1; id <= 20; id++) socket.write(publish(id, `${connection}:${"x".repeat(10000)}`));
+        if (connection === 1) setTimeout(() => socket.destroy(), 300);
+      });
+      const options = ["-t", "t", "-q", "1", "--reconnect", "9", "--reconnect-delay", "0.1", "--count", "30"];
+      // The reader begins to read when the connection is lost.
+      const command = `${cli.command} sub ${at(port).join(" ")} ${options.join(" ")} | { sleep 1; cut -c1-2; }`;
+      const shell = cli.startProgram("bash", ["-c", command]);
+      await shell.ended();
+      expect(shell.result.stdout).toBe("1:\n".repeat(20) + "2:\n".repeat(10));
+      expect(acknowledged.filter((connection) => connection === 1).length).toBeLessThan(20);
+      expect(acknowledged.filter((connection) => connection === 2).length).toBeLessThanOrEqual(10);
+    });
+
+    it("a time limit and a signal are heard in the middle of a run at QoS 0, and of standard input", async () => {
+      const port = await scripted((type, socket) => {
+        if (type === 1) socket.write(CONNACK);
+      });
+      const run = ["pub", ...at(port), "-t", "t", "-m", "x", "--repeat", "1000000000", "--quiet"];
+      const timed = await cli.run([...run, "-W", "1"]);
+      expect(timed.result).toEqual({ code: 27, stdout: "", stderr: "mcu-mqtt: the time of --timeout, 1 s, is over\n" });
+      const stopped = cli.start(run);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      stopped.process.kill("SIGINT");
+      await stopped.ended();
+      expect(stopped.code).toBe(1);
+      const reading = cli.start(["pub", ...at(port), "-t", "t", "-s", "-W", "0.5", "--quiet"]);
+      await reading.ended();
+      expect(reading.code).toBe(27);
+    });
   });
 
   describe("sub", () => {
@@ -394,6 +490,14 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
         const end = "Client timed sent DISCONNECT\nmcu-mqtt: the time of --timeout, 0.5 s, is over\n";
         expect(program.stderr).toContain(end);
       }
+    });
+
+    it("is 0 when nobody reads the help, and 1 when it cannot be written", async () => {
+      const shell = cli.startProgram("bash", ["-c", `${cli.command} sub --help | true; echo $PIPESTATUS;
+        ${cli.command} --version > /dev/full; echo $?`]);
+      await shell.ended();
+      expect(shell.result.stdout).toBe("0\n1\n");
+      expect(shell.result.stderr).toMatch(/^mcu-mqtt: cannot write to standard output \(ENOSPC[^\n]*\n$/);
     });
 
     it("is 1 when there is no broker", async () => {
