@@ -2,7 +2,7 @@
 import { Failure, quote } from "./failure.js";
 import type { Message } from "./session.js";
 
-/** Writes one message; undefined when it cannot be written so, which has been said. */
+/** Writes one message; throws NotJson for one that has no JSON where that is wanted. */
 export type Formatter = (message: Message, date: Date) => Uint8Array;
 
 export type PrintForm = "raw" | "hex" | "base64" | "size";
