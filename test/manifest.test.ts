@@ -215,7 +215,7 @@ const GLOBALS = [
 ];
 
 /** ... and what XS has beside them. */
-const XS_GLOBALS = ["Infinity", "Map", "Promise", "Set", "Symbol"];
+const XS_GLOBALS = ["Infinity", "Map", "Promise", "Set", "Symbol", "WeakMap"];
 
 /** Syntax that the smallest engine lacks, or that XS cannot have in preloaded modules. */
 const FORBIDDEN = [
