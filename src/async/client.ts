@@ -406,8 +406,10 @@ export class AsyncClient {
       this._tell({ type: "state", state, host, port, reason, delayMs });
     });
     client.on("connect", (_, sessionPresent) => {
+      const { protoVer, cleanStart } = this._settings.options;
       this._connections++;
-      if (!sessionPresent) this._sessions++;
+      // MQTT 3.1 never says that there is a session: one that is to be kept counts as the same.
+      if (!sessionPresent && !(protoVer === "v3" && cleanStart === false)) this._sessions++;
       this._regulate();
       if (this._isPaused || this._isJammed) client.pause();
       const connecting = this._connecting;
@@ -449,7 +451,8 @@ export class AsyncClient {
 
   /** Hands a message to whoever wants it. */
   private _deliver(message: Message): void {
-    if (message.qos > 0) this._origins.set(message, message.qos === 1 ? this._connections : this._sessions);
+    const isOwing = message.qos > 0 && this._client.puback !== undefined;
+    if (isOwing) this._origins.set(message, message.qos === 1 ? this._connections : this._sessions);
     this._tell({ type: "publish", message });
     if (this._hasOwner && this._inbox.iteration === undefined) return;
     this._inbox.push(message);

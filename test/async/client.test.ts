@@ -794,6 +794,25 @@ describe("the rest", () => {
     expect(device.sent()).toEqual(["PUBACK #1"]);
   });
 
+  test("with MQTT 3.1 a QoS 2 message of a kept session is confirmed on the next connection, too", async () => {
+    const options = { autoAck: "never", cleanStart: false, protoVer: "v3", reconnect: 1, reconnectTimeout: 1 } as const;
+    const device = new AsyncDevice(options);
+    const messages = device.client.messages();
+    void device.client.connect();
+    device.hal.socket.connect();
+    device.hal.settle();
+    await device.send(connack(), message("t", "x", { qos: 2, id: 2 }));
+    const { value } = await messages.next();
+    device.hal.socket.reset();
+    await device.advance(1000);
+    device.hal.socket.connect();
+    device.hal.settle();
+    await device.send(connack(), message("t", "x", { qos: 2, id: 2, dup: true }));
+    expect(device.client.pubrec(value!)).toBe(true);
+    device.hal.settle();
+    expect([...device.hal.socket.sent].slice(-4)).toEqual([0x50, 2, 0, 2]);
+  });
+
   test("an owner that throws surfaces as uncaught, and harms nothing", async () => {
     const device = new AsyncDevice({
       owner() {
