@@ -777,7 +777,7 @@ describe("the rest", () => {
     const two = (await messages.next()).value!;
     for (const isPresent of [true, false]) {
       device.hal.socket.reset();
-      await device.advance(1000);
+      await device.advance(isPresent ? 1000 : 2000);
       device.hal.socket.connect();
       device.sent();
       await device.send(connack(0, isPresent));

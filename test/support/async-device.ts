@@ -2,6 +2,7 @@
  * A client with promises on a mock platform, and the broker at the other end of its sockets. Time is the mock's; what
  * promises do is waited for by `flush`.
  */
+import { jest } from "@jest/globals";
 import { MockHal } from "../../hal/mock.js";
 import type { MockHalOptions, MockSocket } from "../../hal/mock.js";
 import { AsyncClient } from "../../src/async/client.js";
@@ -35,8 +36,9 @@ export class AsyncDevice {
   private readonly _brokers = new Map<MockSocket, Broker>();
   private readonly _violations: string[] = [];
 
-  /** An `owner` is there unless the options say otherwise. */
+  /** An `owner` is there unless the options say otherwise. Pauses between attempts are as long as they may be. */
   constructor(options: AsyncOptions = {}, hal: MockHalOptions = {}) {
+    jest.spyOn(Math, "random").mockReturnValue(1);
     this.hal = new MockHal(hal);
     const owner = (event: ClientEvent): void => void this.events.push(event);
     this.client = new AsyncClient(this.hal, { clientid: "id", owner, ...options });
