@@ -2,7 +2,6 @@
  * A client with promises on a mock platform, and the broker at the other end of its sockets. Time is the mock's; what
  * promises do is waited for by `flush`.
  */
-import { jest } from "@jest/globals";
 import { MockHal } from "../../hal/mock.js";
 import type { MockHalOptions, MockSocket } from "../../hal/mock.js";
 import { AsyncClient } from "../../src/async/client.js";
@@ -36,9 +35,8 @@ export class AsyncDevice {
   private readonly _brokers = new Map<MockSocket, Broker>();
   private readonly _violations: string[] = [];
 
-  /** An `owner` is there unless the options say otherwise. Pauses between attempts are as long as they may be. */
+  /** An `owner` is there unless the options say otherwise. */
   constructor(options: AsyncOptions = {}, hal: MockHalOptions = {}) {
-    jest.spyOn(Math, "random").mockReturnValue(1);
     this.hal = new MockHal(hal);
     const owner = (event: ClientEvent): void => void this.events.push(event);
     this.client = new AsyncClient(this.hal, { clientid: "id", owner, ...options });
