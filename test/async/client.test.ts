@@ -734,7 +734,8 @@ describe("the rest", () => {
 
   test("disconnect and stop end an attempt and a pause at once", async () => {
     for (const end of ["disconnect", "stop"] as const) {
-      const device = new AsyncDevice({ reconnect: Infinity });
+      // A pause that is drawn from so many is not over at once.
+      const device = new AsyncDevice({ reconnect: Infinity, reconnectTimeout: 1000000 });
       const attempt = new Outcome(device.client.connect());
       const ended = device.client[end]();
       await device.advance(0);
