@@ -136,7 +136,7 @@ export default tseslint.config(
   },
   {
     // They know the client; the client does not know them.
-    files: ["src/optional/*.ts"],
+    files: ["src/optional/*.ts", "src/v5/*.ts"],
     rules: {
       "@typescript-eslint/no-restricted-imports": onlySrc("\\.\\./\\.\\./", "(\\.\\./|\\./)[^./][^/]*$"),
     },
@@ -149,7 +149,7 @@ export default tseslint.config(
       "no-restricted-globals": "off",
       "@typescript-eslint/no-restricted-imports": onlySrc(
         "\\.\\./\\.\\./",
-        "(\\.\\./|\\./)([^./][^/]*|optional/[^/]*)$",
+        "(\\.\\./|\\./)([^./][^/]*|(optional|v5)/[^/]*)$",
       ),
     },
   },
@@ -167,14 +167,14 @@ export default tseslint.config(
   },
   {
     // The files that join a client to the platform's HAL.
-    files: ["src/index.ts", "src/async/index.ts"],
+    files: ["src/index.ts", "src/async/index.ts", "src/v5/index.ts"],
     rules: {
       "@typescript-eslint/no-restricted-imports": "off",
     },
   },
   {
     // It makes the module's object where it is loaded.
-    files: ["src/index.ts"],
+    files: ["src/index.ts", "src/v5/index.ts"],
     rules: {
       "no-restricted-syntax": ["error", ...syntaxMissingOnBoards],
     },

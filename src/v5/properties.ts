@@ -1,0 +1,392 @@
+/**
+ * Properties of MQTT 5: which there are, where each may stand, how often and with which values (2.2.2); reading them in
+ * place, and writing them from what the application gives.
+ *
+ * Knows nothing of what they mean. Reading allocates nothing but what `get` and `toObject` hand over.
+ */
+import type { Text } from "../../hal/socket.js";
+import { asFlag, asInteger, checkField, checkText, isNil, show, wrong } from "../arguments.js";
+import { headerLength, writeField, writeHeader } from "../encoder.js";
+import { NO_ROOM } from "../errors.js";
+import { isTopicName } from "../topic.js";
+import { isUtf8 } from "../utf8.js";
+import { CONNECT, DISCONNECT, MAX_REMAINING_LENGTH, PUBLISH } from "../wire.js";
+import {
+  AUTHENTICATION_DATA,
+  AUTHENTICATION_METHOD,
+  MALFORMED_PACKET,
+  MAXIMUM_PACKET_SIZE,
+  PROTOCOL_ERROR,
+  RECEIVE_MAXIMUM,
+  RESPONSE_TOPIC,
+  SERVER_REFERENCE,
+  SUBSCRIPTION_IDENTIFIER,
+  TOPIC_ALIAS,
+  TOPIC_ALIAS_INVALID,
+  TOPIC_ALIAS_MAXIMUM,
+  USER_PROPERTY,
+} from "./wire.js";
+
+/** Where the properties of a will stand: as a type of packet, since they have rules of their own (3.1.3.2). */
+export const WILL = 0;
+
+// How a value is written (2.2.2.2).
+const BYTE = 1;
+const UINT16 = 2;
+const UINT32 = 3;
+const VARINT = 4;
+const BINARY = 5;
+const STRING = 6;
+const PAIR = 7;
+const TYPE = 7;
+/** Above the type: a bit for each type of packet in which the property may stand. */
+const PACKETS = 3;
+
+/** By identifier: type and packets; 0: there is none. */
+const RULES = [
+  0, 0x49, 0x4b, 0x4e, 0, 0, 0, 0, 0x4e, 0x4d, 0, 0x844, 0, 0, 0, 0, 0, 0x20033, 0x26, 0x22, 0, 0x40036, 0x40035, 0x11,
+  0x0b, 0x11, 0x26, 0, 0x20026, 0, 0, 0x657a6, 0, 0x32, 0x32, 0x42, 0x21, 0x21, 0x67fff, 0x33, 0x21, 0x21, 0x21,
+];
+
+/** By identifier: what the application calls it, which is the specification's name. */
+const NAMES = [
+  "", "payloadFormatIndicator", "messageExpiryInterval", "contentType", "", "", "", "", "responseTopic",
+  "correlationData", "", "subscriptionIdentifier", "", "", "", "", "", "sessionExpiryInterval",
+  "assignedClientIdentifier", "serverKeepAlive", "", "authenticationMethod", "authenticationData",
+  "requestProblemInformation", "willDelayInterval", "requestResponseInformation", "responseInformation", "",
+  "serverReference", "", "", "reasonString", "", "receiveMaximum", "topicAliasMaximum", "topicAlias", "maximumQoS",
+  "retainAvailable", "userProperty", "maximumPacketSize", "wildcardSubscriptionAvailable",
+  "subscriptionIdentifierAvailable", "sharedSubscriptionAvailable",
+];
+// On XS: what a preloaded module does not freeze is given RAM there.
+Object.freeze(RULES, true);
+Object.freeze(NAMES, true);
+
+/** A name and a value, both of the application's choice. */
+export type UserProperty = [name: string, value: string];
+
+/** Properties that an application gives; which of them a packet may have is the packet's. */
+export interface GivenProperties {
+  /** True: the payload is UTF-8. */
+  payloadFormatIndicator?: 0 | 1 | boolean;
+  /** Seconds, 0..2^32-1. */
+  messageExpiryInterval?: number;
+  contentType?: string;
+  /** A topic name. */
+  responseTopic?: string;
+  correlationData?: Uint8Array | string;
+  /** 1..268435455. */
+  subscriptionIdentifier?: number;
+  /** Seconds, 0..2^32-1; 2^32-1: the session does not expire. */
+  sessionExpiryInterval?: number;
+  requestProblemInformation?: 0 | 1 | boolean;
+  /** Seconds, 0..2^32-1. */
+  willDelayInterval?: number;
+  requestResponseInformation?: 0 | 1 | boolean;
+  reasonString?: string;
+  /** Bytes, 1..2^32-1. */
+  maximumPacketSize?: number;
+  userProperty?: UserProperty[];
+}
+
+/** Properties that a broker has sent, as `Properties.toObject` has them. */
+export interface ReceivedProperties {
+  payloadFormatIndicator?: number;
+  messageExpiryInterval?: number;
+  contentType?: string;
+  responseTopic?: string;
+  correlationData?: Uint8Array;
+  subscriptionIdentifier?: number[];
+  sessionExpiryInterval?: number;
+  assignedClientIdentifier?: string;
+  serverKeepAlive?: number;
+  authenticationMethod?: string;
+  authenticationData?: Uint8Array;
+  responseInformation?: string;
+  serverReference?: string;
+  reasonString?: string;
+  receiveMaximum?: number;
+  topicAliasMaximum?: number;
+  topicAlias?: number;
+  maximumQoS?: number;
+  retainAvailable?: number;
+  userProperty?: UserProperty[];
+  maximumPacketSize?: number;
+  wildcardSubscriptionAvailable?: number;
+  subscriptionIdentifierAvailable?: number;
+  sharedSubscriptionAvailable?: number;
+}
+
+/**
+ * The value of a property as bytes: a number as it was sent, text and data without their length, a user property with
+ * both its lengths: valid during the call.
+ */
+export type PropertyVisitor = (id: number, bytes: Uint8Array, start: number, end: number) => void;
+
+type Value = number | string | Uint8Array | UserProperty;
+
+/** The properties of one packet, read where they lie. The same object for each packet: valid during the callback. */
+export class Properties {
+  bytes: Uint8Array;
+  start = 0;
+  end = 0;
+  /** Of a PUBLISH; 0: it has none. */
+  topicAlias = 0;
+  private readonly _text: Text;
+
+  /** @param text the platform's conversion of text; used by `get` and `toObject` only */
+  constructor(text: Text) {
+    this._text = text;
+    this.bytes = new Uint8Array(0);
+  }
+
+  /**
+   * Checks `bytes[start..end)` and shows them from now on. Returns 0, or a reason code that says what is wrong.
+   *
+   * @param packet the type of the packet that they belong to, or WILL
+   */
+  take(bytes: Uint8Array, start: number, end: number, packet: number): number {
+    this.bytes = bytes;
+    this.start = start;
+    this.end = end;
+    this.topicAlias = 0;
+    let low = 0;
+    let high = 0;
+    let at = start;
+    while (at < end) {
+      const id = bytes[at++];
+      // What is above the last one has no rule, and may stand nowhere.
+      const rule = RULES[id];
+      if ((rule >> (PACKETS + packet) & 1) === 0) return MALFORMED_PACKET;
+      const type = rule & TYPE;
+      const next = behind(bytes, at, type);
+      if (next > end) return MALFORMED_PACKET;
+      const bit = 1 << (id & 31);
+      if (id !== USER_PROPERTY && ((id > 31 ? high : low) & bit) !== 0) {
+        if (id !== SUBSCRIPTION_IDENTIFIER || packet !== PUBLISH) return PROTOCOL_ERROR;
+      }
+      if (id > 31) high |= bit;
+      else low |= bit;
+      if (type === BYTE) {
+        if (bytes[at] > 1) return PROTOCOL_ERROR;
+      } else if (type >= STRING) {
+        const error = checkTexts(bytes, at, next, id);
+        if (error !== 0) return error;
+      } else if (id === TOPIC_ALIAS) {
+        this.topicAlias = (bytes[at] << 8) | bytes[at + 1];
+        if (this.topicAlias === 0) return TOPIC_ALIAS_INVALID;
+      } else if (id === RECEIVE_MAXIMUM || id === MAXIMUM_PACKET_SIZE || type === VARINT) {
+        if (readNumber(bytes, at, next, type) === 0) return PROTOCOL_ERROR;
+      }
+      at = next;
+    }
+    return 0;
+  }
+
+  /** Calls `visit` for each, in the order of the packet. */
+  forEach(visit: PropertyVisitor): void {
+    const bytes = this.bytes;
+    const end = this.end;
+    let at = this.start;
+    while (at < end) {
+      const id = bytes[at++];
+      const type = RULES[id] & TYPE;
+      const next = behind(bytes, at, type);
+      visit(id, bytes, type === BINARY || type === STRING ? at + 2 : at, next);
+      at = next;
+    }
+  }
+
+  /** The number of a property, or `byDefault` when it is not there. */
+  number(id: number, byDefault: number): number {
+    let value = byDefault;
+    this.forEach((each, bytes, start, end) => {
+      if (each === id) value = readNumber(bytes, start, end, RULES[id] & TYPE);
+    });
+    return value;
+  }
+
+  /**
+   * The value of a property: a number, a string, bytes (yours), or of those that may stand several times an array;
+   * undefined when it is not there.
+   */
+  get(id: number): unknown {
+    return (this._collect(id) as Record<string, unknown>)[NAMES[id]];
+  }
+
+  /** All of them by their names; it is yours. */
+  toObject(): ReceivedProperties {
+    return this._collect(0);
+  }
+
+  private _collect(only: number): ReceivedProperties {
+    const object: Record<string, unknown> = {};
+    this.forEach((id, bytes, start, end) => {
+      if (only > 0 && id !== only) return;
+      const name = NAMES[id];
+      const value = this._value(id, bytes, start, end);
+      if (id !== USER_PROPERTY && id !== SUBSCRIPTION_IDENTIFIER) object[name] = value;
+      else if (object[name] === undefined) object[name] = [value];
+      else (object[name] as Value[]).push(value);
+    });
+    return object;
+  }
+
+  private _value(id: number, bytes: Uint8Array, start: number, end: number): Value {
+    const type = RULES[id] & TYPE;
+    if (type === STRING) return this._text.decode(bytes, start, end, false);
+    if (type === BINARY) return bytes.slice(start, end);
+    if (type !== PAIR) return readNumber(bytes, start, end, type);
+    const value = behind(bytes, start, STRING);
+    return [this._text.decode(bytes, start + 2, value, false), this._text.decode(bytes, value + 2, end, false)];
+  }
+}
+
+/** Where the value that begins at `at` ends; it may seem to be behind what there is. */
+function behind(bytes: Uint8Array, at: number, type: number): number {
+  if (type <= UINT16) return at + type;
+  if (type === UINT32) return at + 4;
+  if (type === VARINT) {
+    let next = at;
+    while (bytes[next++] > 127) if (next === at + 4) return Infinity;
+    return next;
+  }
+  const next = at + 2 + ((bytes[at] << 8) | bytes[at + 1]);
+  return type === PAIR ? behind(bytes, next, STRING) : next;
+}
+
+/** Checks one string with its length, or two. Returns 0 or a reason code. */
+function checkTexts(bytes: Uint8Array, at: number, end: number, id: number): number {
+  for (let next = at; next < end;) {
+    const start = next + 2;
+    next = behind(bytes, next, STRING);
+    let isAscii = true;
+    for (let i = start; i < next; i++) {
+      const byte = bytes[i];
+      // U+0000 [MQTT-1.5.4-2].
+      if (byte === 0) return MALFORMED_PACKET;
+      if (byte > 127) isAscii = false;
+      // + and # [MQTT-3.3.2-14].
+      else if (id === RESPONSE_TOPIC && (byte === 0x2b || byte === 0x23)) return PROTOCOL_ERROR;
+    }
+    // [MQTT-1.5.4-1].
+    if (!isAscii && !isUtf8(bytes, start, next)) return MALFORMED_PACKET;
+    if (id === RESPONSE_TOPIC && next === start) return PROTOCOL_ERROR;
+  }
+  return 0;
+}
+
+/** The number that `bytes[start..end)` are. */
+export function readNumber(bytes: Uint8Array, start: number, end: number, type: number): number {
+  let value = 0;
+  if (type === VARINT) {
+    for (let at = end - 1; at >= start; at--) value = value * 128 + (bytes[at] & 127);
+  } else {
+    for (let at = start; at < end; at++) value = value * 256 + bytes[at];
+  }
+  return value;
+}
+
+/** Properties that the client sets by itself, or that only a broker sends in such a packet. */
+function isOurs(id: number, packet: number): boolean {
+  if (packet === PUBLISH) return id === TOPIC_ALIAS || id === SUBSCRIPTION_IDENTIFIER;
+  if (packet === DISCONNECT) return id === SERVER_REFERENCE;
+  const isCapacity = id === RECEIVE_MAXIMUM || id === TOPIC_ALIAS_MAXIMUM;
+  return packet === CONNECT && (isCapacity || id === AUTHENTICATION_METHOD || id === AUTHENTICATION_DATA);
+}
+
+/**
+ * Checks properties that an application gives for a packet of this type, or for a WILL.
+ *
+ * @throws TypeError or RangeError that names the property
+ */
+export function checkProperties(text: Text, packet: number, properties: unknown): void {
+  if (typeof properties !== "object" || properties === null || Array.isArray(properties)) {
+    throw wrong("properties", "an object", properties);
+  }
+  const table = properties as Record<string, unknown>;
+  for (const name in table) {
+    const id = NAMES.indexOf(name);
+    // "" is the name of those that there are not.
+    const rule = id < 0 ? 0 : RULES[id];
+    if ((rule >> (PACKETS + packet) & 1) === 0 || isOurs(id, packet)) {
+      throw new TypeError("properties must not have " + show(name) + " here");
+    }
+    const value = table[name];
+    if (isNil(value)) continue;
+    const type = rule & TYPE;
+    if (type === PAIR) {
+      if (!Array.isArray(value)) throw wrong(name, "an array of [name, value]", value);
+      for (let i = 0; i < value.length; i++) {
+        const pair: unknown = value[i];
+        if (!Array.isArray(pair) || pair.length !== 2) throw wrong(name, "an array of [name, value]", pair);
+        for (let j = 0; j < 2; j++) checkString(text, name, pair[j]);
+      }
+    } else if (type === STRING) {
+      checkString(text, name, value);
+      if (id === RESPONSE_TOPIC && !isTopicName(value as string)) {
+        throw wrong(name, "a topic name without + # or U+0000, not empty", value);
+      }
+    } else if (type === BINARY) {
+      if (typeof value !== "string" && !(value instanceof Uint8Array)) throw wrong(name, "a string or bytes", value);
+      checkField(text, name, value);
+    } else if (type === BYTE) asFlag(name, value, false);
+    else {
+      const least = id === MAXIMUM_PACKET_SIZE || type === VARINT ? 1 : 0;
+      asInteger(name, value, 0, least, type === VARINT ? MAX_REMAINING_LENGTH : type === UINT16 ? 65535 : 4294967295);
+    }
+  }
+}
+
+function checkString(text: Text, name: string, value: unknown): void {
+  if (typeof value !== "string") throw wrong(name, "a string", value);
+  checkText(text, name, value);
+}
+
+/**
+ * Writes properties, without their length in front. Passes a negative `at` on.
+ *
+ * @param properties by their names, with values that are right; those that may stand several times as arrays, too
+ */
+export function writeProperties(text: Text, out: Uint8Array, at: number, end: number, properties: object): number {
+  const table = properties as Record<string, unknown>;
+  for (const name in table) {
+    const value = table[name];
+    if (isNil(value)) continue;
+    const id = NAMES.indexOf(name);
+    const type = RULES[id] & TYPE;
+    if (!Array.isArray(value)) at = writeProperty(text, out, at, end, id, value as number | string | Uint8Array);
+    else for (let i = 0; i < value.length; i++) {
+      const each = value[i] as number & string[];
+      if (type !== PAIR) at = writeProperty(text, out, at, end, id, each);
+      else at = writeField(text, out, writeProperty(text, out, at, end, id, each[0]), end, each[1]);
+    }
+  }
+  return at;
+}
+
+/** Writes one property. A pair is written up to its name. Passes a negative `at` on. */
+export function writeProperty(
+  text: Text,
+  out: Uint8Array,
+  at: number,
+  end: number,
+  id: number,
+  value: number | string | Uint8Array | boolean,
+): number {
+  if (at < 0) return at;
+  if (at === end) return NO_ROOM;
+  out[at++] = id;
+  if (typeof value === "string" || value instanceof Uint8Array) return writeField(text, out, at, end, value);
+  let rest = Number(value);
+  const type = RULES[id] & TYPE;
+  const behindIt = type === VARINT ? at + headerLength(rest) - 1 : behind(out, at, type);
+  if (behindIt > end) return NO_ROOM;
+  // A number of seven bits each is written as the length of a packet is.
+  if (type === VARINT) return writeHeader(out, at - 1, id, rest);
+  for (let i = behindIt - 1; i >= at; i--) {
+    out[i] = rest & 255;
+    rest = Math.floor(rest / 256);
+  }
+  return behindIt;
+}
