@@ -46,7 +46,7 @@ const AWAIT_TYPE = 0;
 const AWAIT_PAYLOAD = 1;
 const AWAIT_LENGTH = 2;
 /** A whole packet, or of a PUBLISH what precedes the payload. */
-const AWAIT_BODY = 3;
+export const AWAIT_BODY = 3;
 /** A topic name that is longer than the scratch area passes by. */
 const SKIP_TOPIC = 4;
 
@@ -58,17 +58,17 @@ export abstract class Framer implements StreamDecoder {
   filled = 0;
   private readonly _messages: MessageHandler;
   protected readonly _scratch: Uint8Array;
-  private _state = AWAIT_TYPE;
+  _state = AWAIT_TYPE;
   /** First byte of the packet. */
   _first = 0;
   /** Bytes still to come: of the packet, then of the payload. While the length is read: the length so far. */
-  private _owed = 0;
+  _owed = 0;
   /** Bytes of the whole packet, as far as they are known. */
-  private _packetLength = 0;
+  _packetLength = 0;
   /** Bytes that must lie together before the packet can be read on. */
-  private _need = 0;
+  _need = 0;
   /** True while what is needed is but the length of a topic name, the first two bytes of a PUBLISH. */
-  private _needsTopicLength = false;
+  _needsTopicLength = false;
   /** Bytes to be passed over in SKIP_TOPIC. */
   private _skip = 0;
   /** How far `push` is to read; 0 to stop it; below 0 the code that every call of it returns. */
@@ -209,7 +209,7 @@ export abstract class Framer implements StreamDecoder {
   }
 
   /** The first two bytes of a PUBLISH are there: from now on its topic name and packet id are needed beside them. */
-  private _topic(bytes: Uint8Array, at: number): void {
+  _topic(bytes: Uint8Array, at: number): void {
     const topicLength = (bytes[at] << 8) | bytes[at + 1];
     const idLength = (this._first & (QOS_1 | QOS_2)) === 0 ? 0 : 2;
     const need = 2 + topicLength + idLength;
@@ -227,7 +227,7 @@ export abstract class Framer implements StreamDecoder {
   }
 
   /** `bytes[start..end)` is a whole packet, or all of a PUBLISH that precedes its payload. */
-  private _body(bytes: Uint8Array, start: number, end: number): void {
+  _body(bytes: Uint8Array, start: number, end: number): void {
     const first = this._first;
     if (first >> 4 !== PUBLISH) {
       this._state = AWAIT_TYPE;
@@ -252,7 +252,7 @@ export abstract class Framer implements StreamDecoder {
 }
 
 /** Checks type and flags of a first byte: those prescribed, or of PUBLISH a QoS there is [MQTT-2.2.2-2]. */
-function checkFlags(first: number): number {
+export function checkFlags(first: number): number {
   const type = first >> 4;
   const flags = first & 15;
   if (type === PUBLISH) {

@@ -276,14 +276,18 @@ function checkTexts(bytes: Uint8Array, at: number, end: number, id: number): num
   return 0;
 }
 
-/** The number that `bytes[start..end)` are. */
-export function readNumber(bytes: Uint8Array, start: number, end: number, type: number): number {
+/** A Variable Byte Integer, whose last byte is the one before `end` (1.5.5). */
+export function readVarint(bytes: Uint8Array, start: number, end: number): number {
   let value = 0;
-  if (type === VARINT) {
-    for (let at = end - 1; at >= start; at--) value = value * 128 + (bytes[at] & 127);
-  } else {
-    for (let at = start; at < end; at++) value = value * 256 + bytes[at];
-  }
+  for (let at = end - 1; at >= start; at--) value = value * 128 + (bytes[at] & 127);
+  return value;
+}
+
+/** The number that `bytes[start..end)` are. */
+function readNumber(bytes: Uint8Array, start: number, end: number, type: number): number {
+  if (type === VARINT) return readVarint(bytes, start, end);
+  let value = 0;
+  for (let at = start; at < end; at++) value = value * 256 + bytes[at];
   return value;
 }
 
