@@ -35,7 +35,8 @@ function memberName(node) {
 
 /** True for what stands in the declaration of a public type, or of `Client`. */
 function isPublic(node) {
-  if (ts.isTypeElement(node)) return true;
+  // Its names are those of events, which are strings.
+  if (ts.isTypeElement(node)) return node.parent.name?.text !== "Events5";
   const isOfClient = node.parent?.name?.text === "Client" && (ts.isMethodDeclaration(node) || ts.isGetAccessor(node));
   const isInternal = ts.getJSDocTags(node).some((tag) => tag.tagName.text === "internal");
   return isOfClient && !isInternal && !node.name.text.startsWith("_");
@@ -45,7 +46,10 @@ function isPublic(node) {
 function keptNames() {
   const names = new Set();
   const add = (node) => names.add(memberName(node));
-  const types = ["hal/socket.ts", "src/client.ts", "src/callbacks.ts"].map((path) => resolve(root, path));
+  const files = ["hal/socket.ts", "src/client.ts", "src/callbacks.ts"];
+  // Of MQTT 5 those that an application sees.
+  for (const name of ["properties", "client", "face", "auth"]) files.push(`src/v5/${name}.ts`);
+  const types = files.map((path) => resolve(root, path));
   for (const path of [...types, ...filesIn(resolve(root, "src/optional"))]) {
     walk(path, (node) => isPublic(node) && add(node));
   }
@@ -71,13 +75,14 @@ function makeNames() {
   /** The same in what each board loads: the client and its HAL. */
   const ownCounts = new Map();
   const client = filesIn(resolve(root, "src"));
-  const sources = [...client, ...filesIn(resolve(root, "src/optional"))];
+  const v5 = resolve(root, "src/v5");
+  const sources = [...client, ...filesIn(resolve(root, "src/optional")), ...filesIn(v5)];
   const hals = filesIn(resolve(root, "hal"), /^(?:ecma419|esp|flash|key-value|moddable).*\.ts$/);
   const own = [...client, ...hals.filter((path) => !/(?:store|websocket)\.ts$/.test(path))];
   for (const path of [...sources, ...hals]) {
     walk(path, (node) => {
-      // What is found by a string is called so.
-      if (ts.isStringLiteralLike(node)) kept.add(node.text);
+      // What is found by a string is called so. Those of MQTT 5 are names of properties and events.
+      if (ts.isStringLiteralLike(node) && !path.startsWith(v5)) kept.add(node.text);
       const name = memberName(node);
       if (name === undefined) return;
       // In a HAL, what is not private may be a member of the platform's.

@@ -118,7 +118,7 @@ export class Client {
   /** For modules of the library that add to a client. @internal */
   readonly connection: Connection;
   /** As `connection`. @internal */
-  readonly clientId: string;
+  clientId: string;
   /** As `connection`. @internal */
   readonly hal: Hal;
   /** As `connection`. @internal */

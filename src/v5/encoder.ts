@@ -1,6 +1,6 @@
 /**
  * MQTT 5 packets of a client, written into the caller's buffer: layouts and the order of fields, as `Encoder` for
- * 3.1.1, with its contract. What a packet says beside the arguments is set in a member before, and holds for one packet.
+ * 3.1.1, with its contract. What a packet says beside the arguments is set in a member before it.
  */
 import type { Text } from "../../hal/socket.js";
 import { isNil } from "../arguments.js";

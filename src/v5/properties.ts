@@ -62,6 +62,14 @@ const NAMES = [
 Object.freeze(RULES, true);
 Object.freeze(NAMES, true);
 
+/** Sizes that only MQTT 5 has. */
+export interface Settings5 {
+  /** Topic aliases that the broker may use, 0..65535; 8 by default. Each keeps a topic name. */
+  topicAliasMaximum: number;
+  /** Topic aliases that the client uses, as far as the broker takes them, 0..255; 8 by default. */
+  topicAliases: number;
+}
+
 /** A name and a value, both of the application's choice. */
 export type UserProperty = [name: string, value: string];
 
@@ -210,8 +218,9 @@ export class Properties {
    * The value of a property: a number, a string, bytes (yours), or of those that may stand several times an array;
    * undefined when it is not there.
    */
-  get(id: number): unknown {
-    return (this._collect(id) as Record<string, unknown>)[NAMES[id]];
+  get(name: keyof ReceivedProperties): unknown {
+    const id = NAMES.indexOf(name);
+    return id > 0 ? this._collect(id)[name] : undefined;
   }
 
   /** All of them by their names; it is yours. */
@@ -240,6 +249,16 @@ export class Properties {
     const value = behind(bytes, start, STRING);
     return [this._text.decode(bytes, start + 2, value, false), this._text.decode(bytes, value + 2, end, false)];
   }
+}
+
+/** Where in right properties the value of the first with this identifier is, or -1. */
+export function findProperty(bytes: Uint8Array, start: number, end: number, id: number): number {
+  for (let at = start; at < end;) {
+    const each = bytes[at++];
+    if (each === id) return at;
+    at = behind(bytes, at, RULES[each] & TYPE);
+  }
+  return -1;
 }
 
 /** Where the value that begins at `at` ends; it may seem to be behind what there is. */

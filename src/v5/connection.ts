@@ -1,0 +1,93 @@
+/**
+ * A connection with MQTT 5: keeps the properties of a message until all of it is there, and passes on to the face what
+ * 3.1.1 does not have.
+ *
+ * Becomes one of MQTT 5 while it is constructed, by `begin`, which the codec calls.
+ */
+import type { Callbacks } from "../callbacks.js";
+import { Connection } from "../connection.js";
+import { CONNACK } from "../wire.js";
+import { Callbacks5 } from "./client.js";
+import type { ReceivedProperties } from "./properties.js";
+import type { Session5, SessionHandler5 } from "./session.js";
+
+export class Connection5 extends Connection implements SessionHandler5 {
+  declare readonly session: Session5;
+  /** Undefined: who listens is no face of this library. */
+  private declare _face: Callbacks5 | undefined;
+  /** Bytes of properties at the front of the receive buffer. */
+  private declare _kept: number;
+  /** What the broker has said in a CONNACK that refuses. */
+  private declare _refusal: ReceivedProperties | undefined;
+
+  /** What its constructor would do. */
+  begin(session: Session5): void {
+    this._kept = 0;
+    this._refusal = undefined;
+    this._face = undefined;
+    session.clock = this._hal;
+    session.maximumPacketSize = this._maxMessageLength;
+    const face = this.handler as Callbacks;
+    if ((face._client as unknown) === undefined) return;
+    Object.setPrototypeOf(face, Callbacks5.prototype);
+    this._face = face as Callbacks5;
+    this._face.begin(session.properties);
+  }
+
+  override onMessage(
+    topic: string,
+    flags: number,
+    packetId: number,
+    payloadLength: number,
+    packetLength: number,
+  ): void {
+    super.onMessage(topic, flags, packetId, payloadLength, packetLength);
+    const properties = this.session.properties;
+    const kept = properties.end - properties.start;
+    // They lie in front of the payload, of which no byte has been taken yet.
+    this.rx.copyWithin(0, properties.start, properties.end);
+    properties.start = 0;
+    properties.end = this._kept = this._gathered = kept;
+    if (this._offset < 0) this._wanted += kept;
+  }
+
+  override _hand(bytes: Uint8Array, start: number, end: number): void {
+    const isPiece = this._offset >= 0;
+    // Behind the last piece, what is kept is not needed any more.
+    if (isPiece && this._offset + end - start === this._wanted) this._gathered = 0;
+    super._hand(bytes, isPiece ? start : start + this._kept, end);
+  }
+
+  override onDone(): void {
+    const session = this.session;
+    const outbox = session.outbox;
+    // What the callbacks queue and send meanwhile has its turn later, lest they keep the platform waiting for ever.
+    for (let left = outbox.operations + outbox.atOnce; left > 0; left--) {
+      const type = outbox.doneType;
+      if (type < 0) return;
+      const codes = outbox.hasCodes() ? session.grantedCodes() : undefined;
+      outbox.dropDone();
+      this.handler.onDone(type, codes);
+    }
+  }
+
+  override onEnd(reason: number): void {
+    const refusal = this._refusal;
+    this._refusal = undefined;
+    this._finish(reason, refusal);
+  }
+
+  onProperties(type: number, packetId: number): void {
+    const session = this.session;
+    if (type === CONNACK && session.decoder.reasonCode !== 0) this._refusal = session.properties.toObject();
+    if (this._face) this._face.onProperties(type, packetId);
+  }
+
+  onDisconnect(reasonCode: number): void {
+    if (this._face) this._face.onDisconnect(reasonCode);
+  }
+
+  onClientId(clientId: string): void {
+    if (this._face) this._face.onClientId(clientId);
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * The outbox with the rules of MQTT 5: the broker's Receive Maximum and other limits, reason codes as outcomes, and
+ * messages that expire before they leave (3.3.2.3.3).
+ *
+ * Where an operation has its outcome and anything is to be said of it, its reason codes are what remains of its packet.
+ */
+import type { PacketEncoder } from "../codec.js";
+import { ACK, DONE, ENTRY, EXPIRES, isPublish, LENGTH, OFFSET, Outbox, SENT, SENT_AT_MS, STREAMED } from "../outbox.js";
+import { DUP, PUBLISH, RETAIN } from "../wire.js";
+import type { Encoder5 } from "./encoder.js";
+import { behindVarint } from "./encoder.js";
+import { findProperty, readVarint } from "./properties.js";
+import { MESSAGE_EXPIRY_INTERVAL, PACKET_TOO_LARGE, QOS_NOT_SUPPORTED, RETAIN_NOT_SUPPORTED } from "./wire.js";
+
+export class Outbox5 extends Outbox {
+  /** Messages at QoS 1 and 2 that the broker takes without having acknowledged them. */
+  declare receiveMaximum: number;
+  /** Some may expire before they leave. */
+  declare hasExpiring: boolean;
+
+  override sendable(window: number, room: number): number {
+    return super.sendable(window < this.receiveMaximum ? window : this.receiveMaximum, room);
+  }
+
+  /** The oldest operation has its outcome: there are reason codes to it. */
+  hasCodes(): boolean {
+    return this.atOnce === 0 && this.table[this._head + LENGTH] > 0;
+  }
+
+  /**
+   * What does not go with the limits of this broker ends. Where there is no session, what was sent was for nothing: it
+   * is sent as if for the first time [MQTT-3.2.2-5].
+   */
+  override resume(sessionPresent: boolean, encoder: PacketEncoder): void {
+    super.resume(sessionPresent, encoder);
+    const table = this.table;
+    const limits = encoder as Encoder5;
+    for (let i = 0; i < this.operations; i++) {
+      const entry = this.entry(i);
+      const state = table[entry];
+      const ack = state & ACK;
+      if ((state & (DONE | STREAMED)) !== 0 || (ack !== 0 && !isPublish(ack))) continue;
+      const offset = table[entry + OFFSET];
+      if (this.arena[offset] >> 4 !== PUBLISH) continue;
+      if (!sessionPresent) {
+        table[entry] &= ~SENT;
+        this.arena[offset] &= ~DUP;
+      }
+      const refused = this.arena[offset] & limits.refusedFlags;
+      let code = table[entry + LENGTH] > limits.maximumPacketSize ? PACKET_TOO_LARGE : 0;
+      if (refused !== 0) code = (refused & RETAIN) !== 0 ? RETAIN_NOT_SUPPORTED : QOS_NOT_SUPPORTED;
+      if (code === 0) continue;
+      this._finish(entry, ack, 1);
+      this.arena[offset] = code;
+    }
+    this.passDone();
+    this.lookDone();
+  }
+
+  /** The message that was added last, and has not left, is to be removed at this time unless it has begun to leave. */
+  expireLast(atMs: number): void {
+    const entry = this.entry(this.operations - 1);
+    this.table[entry] |= EXPIRES;
+    this.table[entry + SENT_AT_MS] = atMs;
+    this.hasExpiring = true;
+  }
+
+  /** Removes what has expired, and has the others say how long they have left. */
+  expire(nowMs: number): void {
+    const table = this.table;
+    this.hasExpiring = false;
+    for (let i = this.partial > 0 ? this.passed + 1 : this.passed; i < this.operations; i++) {
+      const entry = this.entry(i);
+      if ((table[entry] & (EXPIRES | SENT | DONE)) !== EXPIRES) continue;
+      const leftMs = (table[entry + SENT_AT_MS] - nowMs) | 0;
+      if (leftMs > 0) {
+        this.hasExpiring = true;
+        this._say(table[entry + OFFSET], Math.ceil(leftMs / 1000));
+      } else {
+        this._remove(i--);
+      }
+    }
+  }
+
+  /** Sets the Message Expiry Interval of the PUBLISH at `offset`, where it has one that is longer. */
+  private _say(offset: number, seconds: number): void {
+    const arena = this.arena;
+    const topic = behindVarint(arena, offset + 1);
+    const lengthAt = topic + 2 + ((arena[topic] << 8) | arena[topic + 1]) + ((arena[offset] & 6) === 0 ? 0 : 2);
+    const start = behindVarint(arena, lengthAt);
+    let at = findProperty(arena, start, start + readVarint(arena, lengthAt, start), MESSAGE_EXPIRY_INTERVAL);
+    if (at < 0) return;
+    for (let shift = 24; shift >= 0; shift -= 8) arena[at++] = (seconds >> shift) & 255;
+  }
+
+  private _remove(index: number): void {
+    this.shrink(this.entry(index), 0);
+    for (let i = index; i < this.operations - 1; i++) {
+      const from = this.entry(i + 1);
+      this.table.copyWithin(this.entry(i), from, from + ENTRY);
+    }
+    this.operations--;
+    // Nothing behind what has not left has its outcome: the oldest is as far as it was.
+    if (this.watcher !== undefined) this.watcher.onRemoved(index, "expired");
+  }
+}

@@ -1,0 +1,547 @@
+/**
+ * The rules of MQTT 5, in place of those of 3.1.1 where they differ: what CONNECT and CONNACK agree on, aliases, reason
+ * codes both ways, and DISCONNECT in answer to what is not right.
+ *
+ * A session becomes one of MQTT 5 while it is constructed, by `begin`, which its codec calls. Hence the fields that are
+ * only declared here.
+ */
+import type { Hal } from "../../hal/socket.js";
+import type { ConnectFields, Subscriptions } from "../codec.js";
+import {
+  BAD_PACKET_ID,
+  BAD_TOPIC,
+  CONN_FAIL_NOT_A_CONNACK_MSG,
+  END_BY_APPLICATION,
+  END_BY_PEER,
+  END_RECEIVE_MAXIMUM,
+  NO_ROOM,
+  UNEXPECTED_PACKET,
+} from "../errors.js";
+import { ACK, LENGTH, OFFSET } from "../outbox.js";
+import type { SessionHandler } from "../session.js";
+import {
+  AWAIT_CONNACK,
+  CONTROL_CAPACITY,
+  FLUSH_MS,
+  FLUSHING,
+  IDLE,
+  LEAVING,
+  REPEATED,
+  Session,
+  UP,
+} from "../session.js";
+import {
+  CONNACK,
+  DISCONNECT,
+  PUBACK,
+  PUBLISH,
+  PUBREC,
+  PUBREL,
+  QOS_1,
+  QOS_2,
+  RETAIN,
+  SUBACK,
+  UNSUBACK,
+} from "../wire.js";
+import { Aliases } from "./aliases.js";
+import type { DecoderHandler5 } from "./decoder.js";
+import { Decoder5 } from "./decoder.js";
+import type { ConnectFields5, Encoder5 } from "./encoder.js";
+import { encodeProperties } from "./encoder.js";
+import { Outbox5 } from "./outbox.js";
+import type { GivenProperties, Settings5 } from "./properties.js";
+import { Properties } from "./properties.js";
+import {
+  MALFORMED_PACKET,
+  MAXIMUM_PACKET_SIZE,
+  MAXIMUM_QOS,
+  PACKET_IDENTIFIER_NOT_FOUND,
+  PROTOCOL_ERROR,
+  RECEIVE_MAXIMUM,
+  RECEIVE_MAXIMUM_EXCEEDED,
+  RETAIN_AVAILABLE,
+  SERVER_KEEP_ALIVE,
+  SESSION_EXPIRY_INTERVAL,
+  SHARED_SUBSCRIPTION_AVAILABLE,
+  SUBSCRIPTION_IDENTIFIER_AVAILABLE,
+  TOPIC_ALIAS_INVALID,
+  TOPIC_ALIAS_MAXIMUM,
+  TOPIC_NAME_INVALID,
+  UNSPECIFIED_ERROR,
+  WILDCARD_SUBSCRIPTION_AVAILABLE,
+} from "./wire.js";
+
+/** What a session of MQTT 5 tells beside the rest; properties are the session's, during the call. */
+export interface SessionHandler5 extends SessionHandler {
+  /** An acknowledgement or a CONNACK has properties. Before anything else is told of it. */
+  onProperties(type: number, packetId: number): void;
+  /** The broker has sent DISCONNECT. The end follows. */
+  onDisconnect(reasonCode: number): void;
+  /** The broker has chosen the client identifier. */
+  onClientId(clientId: string): void;
+}
+
+/** A session that never expires. */
+const NEVER_EXPIRES = 4294967295;
+/** As long as a session can count, in milliseconds. */
+const NEVER_MS = 1073741824;
+
+export class Session5 extends Session implements DecoderHandler5 {
+  declare readonly encoder: Encoder5;
+  declare readonly decoder: Decoder5;
+  declare readonly outbox: Outbox5;
+  declare readonly _handler: SessionHandler5;
+  /** Those of the packet that is being told. */
+  declare properties: Properties;
+  /** What CONNECT says. */
+  declare fields: ConnectFields5;
+  /** Of the application, for CONNECT and its will. */
+  declare given: GivenProperties;
+  declare willGiven: GivenProperties | undefined;
+  /** What DISCONNECT is to say. */
+  declare closeReason: number;
+  declare closeGiven: GivenProperties;
+  /** The reason code for which the last operation was not accepted; 0: for another reason. */
+  declare refusal: number;
+  /** Bytes of the longest packet that may come, unless the application has said another number. */
+  declare maximumPacketSize: number;
+  /** The clock; undefined: there is only the time of the last call. */
+  declare clock: Hal | undefined;
+  private declare _settings: Settings5;
+  /** Topic names by alias, of the broker. */
+  private declare _received: (string | undefined)[];
+  private declare _aliases: Aliases;
+  /** The session is the application's wish to have no older one. */
+  private declare _isClean: boolean;
+  /** CONNECT is to say Clean Start. */
+  private declare _cleanStart: boolean;
+  /** Seconds that the broker is to keep the session, as CONNECT says. */
+  private declare _expiry: number;
+  /** The keep alive time of the client while the broker's is kept; below 0: its own is. */
+  private declare _ownKeepAliveMs: number;
+  /** AUTH or DISCONNECT, which go behind acknowledgements: bytes of it still to be sent. */
+  private declare _extra: Uint8Array;
+  private declare _extraLeft: number;
+  private declare _isExtraBegun: boolean;
+  /** Bytes still to be sent of a packet with an alias, and bytes of the one in the outbox that it stands for. */
+  private declare _shortLeft: number;
+  private declare _shortEnd: number;
+  private declare _longLength: number;
+
+  /** What its constructor would do. */
+  begin(scratch: Uint8Array, settings: Settings5): Decoder5 {
+    this.properties = new Properties(this._text);
+    this.given = {};
+    this.closeGiven = {};
+    this.willGiven = undefined;
+    this.clock = undefined;
+    this.maximumPacketSize = scratch.length;
+    this.closeReason = this.refusal = this._extraLeft = this._shortLeft = this._shortEnd = this._longLength = 0;
+    this._isExtraBegun = false;
+    this._ownKeepAliveMs = -1;
+    this._settings = settings;
+    this._received = [];
+    for (let i = 0; i < settings.topicAliasMaximum; i++) this._received.push(undefined);
+    this._aliases = new Aliases(settings.topicAliases);
+    return new Decoder5(this, scratch, this.properties);
+  }
+
+  override setConnect(fields: ConnectFields, maxLength: number): number {
+    // The first time, the outbox is there, and nothing is in it.
+    const outbox = this.outbox;
+    if ((outbox.receiveMaximum as number | undefined) === undefined) {
+      Object.setPrototypeOf(outbox, Outbox5.prototype);
+      outbox.hasExpiring = true;
+      outbox.receiveMaximum = 65535;
+      this._isClean = this._cleanStart = this.cleanSession;
+    }
+    const will = fields.will;
+    const complete: ConnectFields5 = {
+      clientId: fields.clientId,
+      cleanSession: this._cleanStart,
+      keepAliveSeconds: fields.keepAliveSeconds,
+      // A copy: it is encoded again for later connections.
+      will: will && { topic: will.topic, message: will.message.slice(), qos: will.qos, retain: will.retain },
+      username: fields.username,
+      password: fields.password,
+      properties: new Uint8Array(0),
+      willProperties: encodeProperties(this._text, this.willGiven || {}),
+      authenticationMethod: undefined,
+      authenticationData: undefined,
+    };
+    const ownMs = this._ownKeepAliveMs;
+    if (ownMs >= 0 && fields.keepAliveSeconds > 0) complete.keepAliveSeconds = ownMs / 1000;
+    const old = this.fields as ConnectFields5 | undefined;
+    if (old !== undefined) {
+      complete.authenticationMethod = old.authenticationMethod;
+      complete.authenticationData = old.authenticationData;
+    }
+    this.fields = complete;
+    const result = this._encodeConnect(maxLength);
+    if (result < 0 && old !== undefined) this.fields = old;
+    return result;
+  }
+
+  /** Encodes CONNECT as it is to be now. Returns its length or a negative code. */
+  private _encodeConnect(maxLength: number): number {
+    const fields = this.fields;
+    const receiveMaximum = (this.control.length - CONTROL_CAPACITY) >> 1;
+    const own: Record<string, number> = { maximumPacketSize: this.maximumPacketSize };
+    if (receiveMaximum < 65535) own.receiveMaximum = receiveMaximum;
+    if (this._received.length > 0) own.topicAliasMaximum = this._received.length;
+    if (!this._isClean) own.sessionExpiryInterval = NEVER_EXPIRES;
+    const given = Object.assign(own, this.given);
+    this._expiry = own.sessionExpiryInterval || 0;
+    this.decoder.maximumPacketSize = own.maximumPacketSize;
+    fields.cleanSession = this._cleanStart;
+    fields.properties = encodeProperties(this._text, given);
+    return super.setConnect(fields, maxLength + fields.properties.length + fields.willProperties.length + 16);
+  }
+
+  override connect(nowMs: number): void {
+    this._encodeConnect(this._connect.length + 65536);
+    for (let i = 0; i < this._received.length; i++) this._received[i] = undefined;
+    super.connect(nowMs);
+  }
+
+  override lost(): void {
+    this._extraLeft = this._shortLeft = this._shortEnd = this.closeReason = 0;
+    this.closeGiven = {};
+    this._isExtraBegun = false;
+    if (this._ownKeepAliveMs >= 0) this.keepAliveMs = this._ownKeepAliveMs;
+    this._ownKeepAliveMs = -1;
+    // What the next broker takes is not known.
+    this._limit(65535, Infinity, 2, 1, 1, 1, 1, 0);
+    super.lost();
+  }
+
+  /** Sets what the broker takes. */
+  private _limit(
+    receiveMaximum: number,
+    maximumPacketSize: number,
+    maximumQos: number,
+    retain: number,
+    wildcards: number,
+    identifiers: number,
+    shared: number,
+    aliases: number,
+  ): void {
+    const encoder = this.encoder;
+    this.outbox.receiveMaximum = receiveMaximum;
+    encoder.maximumPacketSize = maximumPacketSize;
+    encoder.refusedFlags = (maximumQos < 2 ? QOS_2 : 0) | (maximumQos < 1 ? QOS_1 : 0) | (retain < 1 ? RETAIN : 0);
+    encoder.hasWildcards = wildcards > 0;
+    encoder.hasIdentifiers = identifiers > 0;
+    encoder.hasShared = shared > 0;
+    this._aliases.begin(aliases);
+  }
+
+  override onConnack(sessionPresent: boolean, reasonCode: number): void {
+    if (this._phase !== AWAIT_CONNACK) return this._violation(UNEXPECTED_PACKET);
+    const said = this.properties;
+    if (reasonCode === 0) {
+      // There is none to be present [MQTT-3.2.2-4].
+      if (sessionPresent && this._cleanStart) return this._violation(-PROTOCOL_ERROR);
+      this._limit(
+        said.number(RECEIVE_MAXIMUM, 65535),
+        said.number(MAXIMUM_PACKET_SIZE, Infinity),
+        said.number(MAXIMUM_QOS, 2),
+        said.number(RETAIN_AVAILABLE, 1),
+        said.number(WILDCARD_SUBSCRIPTION_AVAILABLE, 1),
+        said.number(SUBSCRIPTION_IDENTIFIER_AVAILABLE, 1),
+        said.number(SHARED_SUBSCRIPTION_AVAILABLE, 1),
+        said.number(TOPIC_ALIAS_MAXIMUM, 0),
+      );
+      const keepAliveSeconds = said.number(SERVER_KEEP_ALIVE, -1);
+      if (keepAliveSeconds >= 0) {
+        this._ownKeepAliveMs = this.keepAliveMs;
+        this.keepAliveMs = keepAliveSeconds > 0 ? keepAliveSeconds * 1000 : NEVER_MS;
+      }
+      this._keepFor(said.number(SESSION_EXPIRY_INTERVAL, this._expiry));
+      const clientId = said.get("assignedClientIdentifier") as string | undefined;
+      if (clientId !== undefined) {
+        this.fields.clientId = clientId;
+        this._handler.onClientId(clientId);
+      }
+    }
+    this._tellProperties(CONNACK, 0);
+    super.onConnack(sessionPresent, reasonCode);
+  }
+
+  /** The broker keeps the session for so many seconds behind the end of its connection. */
+  private _keepFor(seconds: number): void {
+    this.cleanSession = seconds === 0;
+    this._cleanStart = this._isClean && seconds === 0;
+  }
+
+  /** CONNECT says that the broker is to keep the session. */
+  hasExpiry(): boolean {
+    return this._expiry > 0;
+  }
+
+  /** Sets what the DISCONNECT to come says beside its reason code. */
+  setClosing(reasonCode: number, given: GivenProperties): void {
+    this.closeReason = reasonCode;
+    this.closeGiven = given;
+  }
+
+  override _leave(nowMs: number): void {
+    const given = this.closeGiven;
+    this._depart(this.closeReason, encodeProperties(this._text, given), END_BY_APPLICATION);
+    if (given.sessionExpiryInterval !== undefined) this._keepFor(given.sessionExpiryInterval);
+    this._step(nowMs, FLUSH_MS);
+  }
+
+  /** What the broker did is answered with DISCONNECT. */
+  override _violation(code: number): undefined {
+    if (this._phase === IDLE || this._phase === LEAVING) return;
+    this._message = REPEATED;
+    this._depart(reasonOf(code), new Uint8Array(0), this._phase < UP ? CONN_FAIL_NOT_A_CONNACK_MSG : code);
+    this.decoder.stop();
+    this._step(this._nowMs, this.keepAliveMs < FLUSH_MS ? this.keepAliveMs : FLUSH_MS);
+  }
+
+  override _refuse(reason: number): undefined {
+    return this._violation(reason);
+  }
+
+  /** DISCONNECT is the last packet. */
+  private _depart(reasonCode: number, properties: Uint8Array, endReason: number): void {
+    this._phase = LEAVING;
+    this._endReason = endReason;
+    this.queueExtra(this.encoder.long(DISCONNECT, reasonCode, properties));
+  }
+
+  /** Queues an AUTH or DISCONNECT. */
+  queueExtra(packet: Uint8Array): void {
+    const left = this._extraLeft;
+    if (left === 0) {
+      this._extra = packet;
+    } else {
+      const both = new Uint8Array(left + packet.length);
+      both.set(this._extra.subarray(this._extra.length - left), 0);
+      both.set(packet, left);
+      this._extra = both;
+    }
+    this._extraLeft = this._extra.length;
+  }
+
+  /** True when what `queueExtra` was given may leave. */
+  private _mayExtra(): boolean {
+    if (this._extraLeft === 0 || this._connectLeft > 0) return false;
+    return this._isExtraBegun || (this.outbox.partial === 0 && this._controlEnd === 0);
+  }
+
+  override pending(room: number): number {
+    const outbox = this.outbox;
+    if (this._shortLeft > 0) {
+      this.out = this._aliases.buffer;
+      this.outStart = this._shortEnd - this._shortLeft;
+      return this._shortLeft;
+    }
+    if (this._mayExtra()) return this._pendingExtra();
+    // Behind DISCONNECT nothing leaves but the rest of what was begun [MQTT-3.14.4-1].
+    if (this._extraLeft > 0 && this._phase === LEAVING && outbox.partial === 0 && this._controlEnd === 0) return 0;
+    if (outbox.hasExpiring && this.isUp() && outbox.passed < outbox.operations) outbox.expire(this._now());
+    let count = super.pending(room);
+    if (count === 0) {
+      // The window is full, and no acknowledgement is waited for any more.
+      if (this._phase === FLUSHING && outbox.partial === 0 && !this._isReceiving) this._leave(this._nowMs);
+      return this._mayExtra() ? this._pendingExtra() : 0;
+    }
+    if (this._aliases.limit > 0 && this.out === outbox.arena && outbox.partial === 0) count = this._shorten(count);
+    return count;
+  }
+
+  private _pendingExtra(): number {
+    this.out = this._extra;
+    this.outStart = this._extra.length - this._extraLeft;
+    return this._extraLeft;
+  }
+
+  /** What is to leave is `count` bytes of the outbox: the same, or an alias in place of the first topic. */
+  private _shorten(count: number): number {
+    const outbox = this.outbox;
+    const start = this.outStart;
+    const length = outbox.table[outbox._next + LENGTH];
+    if (outbox.arena[start] >> 4 !== PUBLISH || length > count) return count;
+    const short = this._aliases.shorten(this._text, outbox.arena, start, start + length);
+    if (short === 0) return count;
+    this._longLength = length;
+    this._shortLeft = this._shortEnd = short;
+    this.out = this._aliases.buffer;
+    this.outStart = 0;
+    return short;
+  }
+
+  override sent(count: number, nowMs: number): void {
+    const outbox = this.outbox;
+    if (this._shortLeft > 0) {
+      this._shortLeft -= count;
+      this.out = outbox.arena;
+      outbox.partial = 0;
+      super.sent(this._shortLeft === 0 ? this._longLength : 0, nowMs);
+      // Of a packet that is begun, nobody asks how much has left.
+      if (this._shortLeft > 0) outbox.partial = 1;
+    } else if (this._extraLeft > 0 && this.out === this._extra) {
+      this._nowMs = this._lastSentMs = nowMs;
+      this._isExtraBegun = true;
+      this._extraLeft -= count;
+      if (this._extraLeft > 0) return;
+      this._isExtraBegun = false;
+      if (this._phase === LEAVING) this.end(this._endReason);
+    } else if (this._extraLeft > 0 && this._phase === LEAVING) {
+      // DISCONNECT is still to come.
+      this._phase = FLUSHING;
+      super.sent(count, nowMs);
+      if (this._phase === FLUSHING) this._phase = LEAVING;
+    } else {
+      super.sent(count, nowMs);
+    }
+  }
+
+  override publishAtOnce(
+    topic: string,
+    payload: string | Uint8Array,
+    flags: number,
+    room: number,
+    nowMs: number,
+  ): number {
+    this.refusal = 0;
+    const aliases = this._aliases;
+    if (this._extraLeft > 0 || this._shortLeft > 0) return 0;
+    if (aliases.limit === 0) return this._refused(super.publishAtOnce(topic, payload, flags, room, nowMs));
+    aliases.choose(topic);
+    this.encoder.topicAlias = aliases.alias;
+    const count = super.publishAtOnce(aliases.isKnown ? "" : topic, payload, flags, room, nowMs);
+    this.encoder.topicAlias = 0;
+    if (count > 0) aliases.use(topic);
+    return this._refused(count);
+  }
+
+  override queue(kind: number, subject: string | Subscriptions, payload: string | Uint8Array): number {
+    this.refusal = 0;
+    const outbox = this.outbox;
+    let result = super.queue(kind, subject, payload);
+    if (result === NO_ROOM && outbox.hasExpiring) {
+      outbox.expire(this._now());
+      result = super.queue(kind, subject, payload);
+    }
+    const given = this.encoder.properties;
+    const seconds = given === undefined || typeof subject !== "string" ? undefined : given.messageExpiryInterval;
+    // A longer time cannot be counted, and none so long goes by unnoticed.
+    if (result >= 0 && seconds !== undefined && seconds < NEVER_MS / 1000) {
+      outbox.expireLast((this._now() + seconds * 1000) | 0);
+    }
+    return this._refused(result);
+  }
+
+  /** Notes the reason code of what the broker would not take. */
+  private _refused(result: number): number {
+    if (result <= -UNSPECIFIED_ERROR) this.refusal = -result;
+    return result;
+  }
+
+  private _now(): number {
+    return this.clock === undefined ? this._nowMs : this.clock.now();
+  }
+
+  override _accept(
+    flags: number,
+    packetId: number,
+    bytes: Uint8Array,
+    topicStart: number,
+    topicEnd: number,
+  ): string | undefined {
+    const alias = this.properties.topicAlias;
+    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
+    if (alias === 0) return super._accept(flags, packetId, bytes, topicStart, topicEnd);
+    const received = this._received;
+    if (alias > received.length) return this._violation(-TOPIC_ALIAS_INVALID);
+    const topic = super._accept(flags, packetId, bytes, topicStart, topicEnd);
+    if (topicStart < topicEnd) {
+      // Also of a message that came before, which is not handed on.
+      received[alias - 1] = this._topic;
+      return topic;
+    }
+    const known = received[alias - 1];
+    if (known === undefined) return this._violation(-PROTOCOL_ERROR);
+    return topic === undefined ? undefined : known;
+  }
+
+  override onAck(type: number, packetId: number): void {
+    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
+    this._tellProperties(type, packetId);
+    const outbox = this.outbox;
+    const encoder = this.encoder;
+    const reasonCode = this.decoder.reasonCode;
+    if (type === PUBREL) {
+      if (this._receivedIndex(packetId) === 0) encoder.reasonCode = PACKET_IDENTIFIER_NOT_FOUND;
+    } else if (type === PUBREC && reasonCode < UNSPECIFIED_ERROR) {
+      if (outbox.find(packetId) < 0) encoder.reasonCode = PACKET_IDENTIFIER_NOT_FOUND;
+    } else if (type === PUBREC || type === PUBACK) {
+      const entry = outbox.awaits(type, packetId);
+      if (entry < 0) return;
+      // A failed PUBREC ends the exchange as PUBACK does [MQTT-4.3.3-4].
+      outbox.table[entry] = (outbox.table[entry] & ~ACK) | PUBACK;
+      const offset = outbox.acknowledge(PUBACK, packetId, reasonCode === 0 ? 0 : 1, this._nowMs);
+      if (reasonCode !== 0) outbox.arena[offset] = reasonCode;
+      this._handler.onDone();
+      return;
+    }
+    super.onAck(type, packetId);
+    // Where it was not said at once, it is not said at all.
+    encoder.reasonCode = 0;
+  }
+
+  override onSuback(packetId: number, bytes: Uint8Array, start: number, end: number): void {
+    this._codes(SUBACK, packetId, bytes, start, end);
+  }
+
+  onUnsuback(packetId: number, bytes: Uint8Array, start: number, end: number): void {
+    this._codes(UNSUBACK, packetId, bytes, start, end);
+  }
+
+  private _codes(type: number, packetId: number, bytes: Uint8Array, start: number, end: number): void {
+    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
+    this._tellProperties(type, packetId);
+    const outbox = this.outbox;
+    const entry = outbox.awaits(type, packetId);
+    if (entry < 0) return;
+    const offset = outbox.table[entry + OFFSET];
+    const asked = this.encoder.filterCount(outbox.arena, offset, offset + outbox.table[entry + LENGTH]);
+    if (asked !== end - start) return this._violation(-PROTOCOL_ERROR);
+    // They wait where the request lay, which was longer, until the operation's turn comes.
+    outbox.acknowledge(type, packetId, asked, this._nowMs);
+    for (let i = 0; i < asked; i++) outbox.arena[offset + i] = bytes[start + i];
+    this._handler.onDone();
+  }
+
+  override onPingresp(): void {
+    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
+    super.onPingresp();
+  }
+
+  onDisconnect(reasonCode: number): void {
+    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
+    this._handler.onDisconnect(reasonCode);
+    this.end(END_BY_PEER);
+  }
+
+  /** Without an authentication method none may come [MQTT-4.12.0-6]. */
+  onAuth(_reasonCode: number): void {
+    this._violation(-PROTOCOL_ERROR);
+  }
+
+  private _tellProperties(type: number, packetId: number): void {
+    if (this.properties.start < this.properties.end) this._handler.onProperties(type, packetId);
+  }
+}
+
+/** What DISCONNECT says of what a decoder or the session has found. */
+function reasonOf(code: number): number {
+  if (code <= -UNSPECIFIED_ERROR) return -code;
+  if (code === UNEXPECTED_PACKET || code === BAD_PACKET_ID) return PROTOCOL_ERROR;
+  if (code === END_RECEIVE_MAXIMUM) return RECEIVE_MAXIMUM_EXCEEDED;
+  return code === BAD_TOPIC ? TOPIC_NAME_INVALID : MALFORMED_PACKET;
+}
