@@ -132,7 +132,7 @@ export class Properties {
   end = 0;
   /** Of a PUBLISH; 0: it has none. */
   topicAlias = 0;
-  private readonly _text: Text;
+  readonly _text: Text;
 
   /** @param text the platform's conversion of text; used by `get` and `toObject` only */
   constructor(text: Text) {
