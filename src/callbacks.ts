@@ -99,10 +99,10 @@ export class Callbacks implements ConnectionHandler {
   };
   /** What `drain` of the client is to call. */
   drained: DrainCallback | undefined = undefined;
-  private readonly _client: Client;
+  readonly _client: Client;
   private readonly _isText: boolean;
   /** Handed out with every message, lest each cost an object. */
-  private readonly _info: MessageInfo = { qos: 0, retain: false, dup: false, packetId: 0 };
+  readonly _info: MessageInfo = { qos: 0, retain: false, dup: false, packetId: 0 };
 
   /**
    * @param client what each callback gets first
@@ -181,7 +181,7 @@ export class Callbacks implements ConnectionHandler {
   }
 
   /** Calls a slot that may be empty, with the arguments there are. */
-  private _call<A, B>(callback: ((client: Client, a: A, b: B) => void) | undefined, a: A, b?: B): void {
+  _call<A, B>(callback: ((client: Client, a: A, b: B) => void) | undefined, a: A, b?: B): void {
     if (!callback) return;
     try {
       if (b !== undefined) callback(this._client, a, b);

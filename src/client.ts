@@ -416,7 +416,7 @@ export class Client {
   }
 
   /** Filters and their QoS, from a filter or a table. */
-  private _filters(topics: unknown, qos: number, hasQos: boolean): Subscriptions {
+  _filters(topics: unknown, qos: number, hasQos: boolean): Subscriptions {
     // Without a prototype, so that "__proto__" is a filter like any other.
     const filters = Object.create(null) as Subscriptions;
     if (typeof topics !== "object" || topics === null) {

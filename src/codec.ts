@@ -98,6 +98,10 @@ export interface StreamDecoder {
 
 /** Writes the packets of a client; `Encoder` has the contract of each method. */
 export interface PacketEncoder {
+  /** 5: MQTT 5. Not there: an older version. */
+  readonly level?: number;
+  /** Bytes of the longest packet that the broker takes, where it can say so. */
+  readonly maximumPacketSize?: number;
   connect(out: Uint8Array, offset: number, end: number, fields: ConnectFields): number;
   publish(
     out: Uint8Array,

@@ -94,7 +94,7 @@ export class Connection implements SessionHandler, SocketHandler {
   handler: ConnectionHandler;
   readonly session: Session;
   readonly _hal: Hal;
-  private readonly _maxMessageLength: number;
+  readonly _maxMessageLength: number;
   private readonly _connectTimeoutMs: number;
   private readonly _timer: Timer;
   private _isArmed = false;
@@ -143,11 +143,11 @@ export class Connection implements SessionHandler, SocketHandler {
   // The message that is being received.
   private _topic = "";
   /** Bytes of its payload to hand over, below 0 once that is done. */
-  private _wanted = -1;
+  _wanted = -1;
   /** Bytes of it at the front of the receive buffer. */
-  private _gathered = 0;
+  _gathered = 0;
   /** WHOLE, CUT, or where in its payload the next piece begins. */
-  private _offset = WHOLE;
+  _offset = WHOLE;
 
   /**
    * @param hal the platform
@@ -384,7 +384,7 @@ export class Connection implements SessionHandler, SocketHandler {
     this._hand(bytes, start, end);
   }
 
-  private _hand(bytes: Uint8Array, start: number, end: number): void {
+  _hand(bytes: Uint8Array, start: number, end: number): void {
     const flags = this.session.receivedFlags;
     const packetId = this.session.receivedId;
     this.handler.onMessage(this._topic, bytes, start, end, flags, packetId, this._offset, this._wanted);
@@ -522,7 +522,7 @@ export class Connection implements SessionHandler, SocketHandler {
   }
 
   /** The attempt or session has ended. Its outcome is told by `_settle`. */
-  private _finish(reason: number, detail?: unknown): void {
+  _finish(reason: number, detail?: unknown): void {
     const isClosing = this._isClosing;
     const isAccepted = this._isAccepted;
     this._drop();

@@ -73,9 +73,9 @@ export class Outbox {
   watcher: OutboxWatcher | undefined = undefined;
   /** The table is a ring; its oldest entry is at `_head`. */
   readonly table: Int32Array;
-  private _head = 0;
+  _head = 0;
   /** Where the next entry is. */
-  private _next = 0;
+  _next = 0;
   /** Bytes in the arena that are not released. */
   private _live = 0;
   /** The packet id given last; 0: none yet. */
@@ -372,7 +372,7 @@ export class Outbox {
     return -1;
   }
 
-  private _finish(entry: number, type: number, keep: number): void {
+  _finish(entry: number, type: number, keep: number): void {
     this.table[entry] = type | DONE;
     if (entry === this._head && this.atOnce === 0) this.doneType = type;
     this.shrink(entry, keep);

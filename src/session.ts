@@ -124,7 +124,7 @@ const CONNECT_STEP_MS = 5000;
 /** Timers are late by less than this part of the keep alive time, as a shift: a sixteenth. */
 const KEEP_ALIVE_MARGIN = 4;
 /** How long the last packets may take to leave once nothing is waited for any more. */
-const FLUSH_MS = 5000;
+export const FLUSH_MS = 5000;
 /** Bytes of a PUBREL. */
 const PUBREL_LENGTH = 4;
 /** Room for acknowledgements that leave together. */
@@ -133,24 +133,24 @@ export const CONTROL_CAPACITY = 64;
 const CONTROL_FULL = CONTROL_CAPACITY - 8;
 
 /** No connection. */
-const IDLE = 0;
+export const IDLE = 0;
 /** CONNECT is leaving. */
 const SENDING_CONNECT = 1;
-const AWAIT_CONNACK = 2;
+export const AWAIT_CONNACK = 2;
 export const UP = 3;
 /** As UP, but no operation is accepted: what is there is sent and acknowledged, then DISCONNECT follows. */
 const DRAINING = 4;
 /** As DRAINING, but no acknowledgement is waited for: what is there is sent. */
-const FLUSHING = 5;
+export const FLUSHING = 5;
 /** What is in `control` is the last to leave: DISCONNECT behind the rest, if the application ends the connection. */
-const LEAVING = 6;
+export const LEAVING = 6;
 
 /** A message is to be handed on, */
 const NEW = 0;
 /** is, and its packet id is in `control`, */
 const REMEMBERED = 1;
 /** or is not: it was before, or it is refused. */
-const REPEATED = 2;
+export const REPEATED = 2;
 
 /** One session with a broker. */
 export class Session implements DecoderHandler {
@@ -172,19 +172,19 @@ export class Session implements DecoderHandler {
   isPaused = false;
   /** Who learns what happens. */
   readonly _handler: SessionHandler;
-  private readonly _text: Text;
+  readonly _text: Text;
   readonly encoder: PacketEncoder;
   // Of the options.
-  readonly cleanSession: boolean;
+  cleanSession: boolean;
   readonly queuesOffline: boolean;
-  readonly keepAliveMs: number;
+  keepAliveMs: number;
   private readonly _maxInflight: number;
   private readonly _ackTimeoutMs: number;
   readonly drainMs: number;
   /** CONNECT for the next connection. */
   _connect: Uint8Array;
   /** Bytes of CONNECT that are still to be sent: as long as there are, it is `out`. */
-  private _connectLeft = 0;
+  _connectLeft = 0;
   /**
    * Acknowledgements, PINGREQ and DISCONNECT to be sent: `control[_controlStart.._controlEnd)`. From CONTROL_CAPACITY
    * on, up to `receivedEnd`, the packet ids of received QoS 2 messages whose PUBREL has not come, two bytes each: with
@@ -203,8 +203,8 @@ export class Session implements DecoderHandler {
   /** Bytes are being read: acknowledgements may follow. */
   _isReceiving = false;
   /** Time of the call that is under way, or was last. */
-  private _nowMs = 0;
-  private _lastSentMs = 0;
+  _nowMs = 0;
+  _lastSentMs = 0;
   private _lastReceivedMs = 0;
   /** PINGREQ was sent, or is about to be, and PINGRESP is to come by `_pingDeadlineMs`. */
   _isPinging = false;
@@ -216,14 +216,14 @@ export class Session implements DecoderHandler {
   /** When DRAINING is over. */
   private _drainedMs = 0;
   /** Why LEAVING, once everything has left. */
-  private _endReason = END_BY_APPLICATION;
+  _endReason = END_BY_APPLICATION;
   /** A topic name that was found valid: those of one sender are often the same. */
-  private _topic = "/";
+  _topic = "/";
   // Of the message that is being received: DUP, QoS and RETAIN as in its first byte, its packet id,
   receivedFlags = 0;
   receivedId = 0;
   /** and what the session knows of it. */
-  private _message = NEW;
+  _message = NEW;
 
   /**
    * @param handler learns what happens
@@ -709,7 +709,7 @@ export class Session implements DecoderHandler {
   }
 
   /** Queues DISCONNECT behind everything else. */
-  private _leave(nowMs: number): void {
+  _leave(nowMs: number): void {
     this._phase = LEAVING;
     this._endReason = END_BY_APPLICATION;
     this._push(DISCONNECT, 0);
@@ -784,7 +784,7 @@ export class Session implements DecoderHandler {
   }
 
   /** The broker broke the rules [MQTT-4.8.0-1]. */
-  private _violation(code: number): undefined {
+  _violation(code: number): undefined {
     this.end(this._phase < UP ? CONN_FAIL_NOT_A_CONNACK_MSG : code);
   }
 
