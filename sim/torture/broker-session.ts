@@ -10,6 +10,9 @@ export interface Outgoing {
   readonly delivery: Delivery;
   /** PUBREC has come: PUBREL is what is to be sent again. */
   isReleased: boolean;
+  /** Times that PUBLISH and PUBREL were sent. */
+  sends: number;
+  releases: number;
 }
 
 export class BrokerSession {
@@ -33,6 +36,10 @@ export class BrokerSession {
   isMistaken = false;
   /** The connection that it was made on, if it replaced one that was lost. */
   madeOn: Link | undefined;
+  /** How long it is kept without a connection; Infinity: for ever. */
+  expiryMs = Infinity;
+  /** Connections that it has had. */
+  connections = 0;
   private _lastPacketId: number;
 
   /** @param firstId packet id of its first message */
@@ -48,6 +55,11 @@ export class BrokerSession {
       if (restarts === this.party.restarts && !isVoid) return false;
     }
     return true;
+  }
+
+  /** A message is to be sent. */
+  push(delivery: Delivery): void {
+    this.queue.push({ packetId: 0, delivery, isReleased: false, sends: 0, releases: 0 });
   }
 
   /** Highest QoS of the subscriptions that match; -1: none does. */

@@ -8,6 +8,7 @@
  * An acknowledgement never precedes its callback; what comes is what was sent, byte by byte; an overflow is its
  * beginning.
  */
+import type { GivenProperties } from "../../src/v5/face.js";
 import type { World } from "./world.js";
 
 /** Somebody who accepts or receives messages, as far as it matters here. */
@@ -72,6 +73,11 @@ export interface Message {
   isAcked: boolean;
   /** Its outcome, once it was told to who asked for that; "" before. */
   outcome: string;
+  /** Reason codes that it was acknowledged with; from 128 on, the broker has not taken it. */
+  readonly codes: Set<number>;
+  readonly acceptedMs: number;
+  /** What the application has said of it beside the rest. */
+  given: GivenProperties | undefined;
 }
 
 /** A message that the broker owes a device. */
@@ -91,6 +97,9 @@ export interface Delivery {
   /** PUBREL was sent. */
   isReleased: boolean;
   lastLink: unknown;
+  /** Bytes of its PUBLISH as it was sent last, and what that said beside the rest. */
+  packetLength: number;
+  properties: GivenProperties | undefined;
 }
 
 /** Highest number so far, by topic and QoS. */
@@ -150,6 +159,9 @@ export class Ledger {
       isOld: false,
       isAcked: false,
       outcome: "",
+      codes: new Set(),
+      acceptedMs: this._world.nowMs,
+      given: undefined,
     };
     this.messages.set(uid, message);
     return message;
@@ -168,6 +180,18 @@ export class Ledger {
     }
   }
 
+  /** Its outcome was told: it was refused, by its broker or by what one takes. */
+  refused(message: Message, code: number, isBeyondLimits: boolean): void {
+    const { source } = message;
+    if (!message.codes.has(code) && !isBeyondLimits) {
+      this._fail(source, `${textOf(message)}: refused with ${code}, which nobody has said`);
+    }
+    message.isDone = true;
+    message.restartsWhenDone = source?.restarts ?? 0;
+    message.lossesWhenDone = source?.losses ?? 0;
+    message.outcome = "refused";
+  }
+
   /** It is removed when it is so old, unless it has begun to leave. */
   expires(message: Message, ageMs: number): void {
     message.mayVanish = true;
@@ -175,7 +199,7 @@ export class Ledger {
   }
 
   /** What became of it, as the client says. */
-  outcome(message: Message, outcome: string): void {
+  outcome(message: Message, outcome: string, mayBeRefused: boolean): void {
     const { source, qos, reads, expiresMs } = message;
     message.outcome = outcome;
     if (outcome === "delivered") {
@@ -183,7 +207,12 @@ export class Ledger {
       return;
     }
     const what = `${textOf(message)}: ${outcome}`;
-    if (outcome === "refused" || source === undefined) return this._fail(source, what);
+    if (source === undefined) return this._fail(source, what);
+    // With which reason code, `refused` has judged, or nobody was told.
+    if (outcome === "refused") {
+      if (!mayBeRefused) this._fail(source, what);
+      return;
+    }
     if (outcome === "lost") {
       if (qos > 0 && !source.isClean) this._fail(source, `${what}, though its session is persistent`);
       if (qos === 0 && message.isKept && !source.mayHaveBeenCut(message)) {
@@ -202,7 +231,8 @@ export class Ledger {
   /** It is being read: whether it may be, by what was said of it. */
   checkRead(message: Message, acceptedMs: number, mayHaveBeenSent: boolean): void {
     const { source, outcome, expiresMs, qos } = message;
-    if (outcome === "expired" || outcome === "dropped" || (outcome === "lost" && qos === 0)) {
+    const isGone = outcome === "expired" || outcome === "dropped" || outcome === "refused";
+    if (isGone || (outcome === "lost" && qos === 0)) {
       this._fail(source, `${textOf(message)}: arrives though its outcome was ${outcome}`);
     }
     if (message.reads === 0 && expiresMs >= 0 && expiresMs < acceptedMs && !mayHaveBeenSent) {
@@ -287,6 +317,8 @@ export class Ledger {
       isLost: false,
       isReleased: false,
       lastLink: undefined,
+      packetLength: 0,
+      properties: undefined,
     };
     this._deliveries[party.index].set(message.uid, delivery);
     return delivery;
@@ -363,7 +395,9 @@ export class Ledger {
       if (message.isSwallowed || (losses > 0 && !this._isEager)) least = 0;
     }
     const { outcome } = message;
-    if (message.isVoid || (message.mayVanish && message.reads === 0 && outcome === "")) least = 0;
+    // The broker may have said so, and that may have been lost.
+    const isRefused = outcome === "refused" || [...message.codes].some((code) => code > 127);
+    if (isRefused || message.isVoid || (message.mayVanish && message.reads === 0 && outcome === "")) least = 0;
     if (outcome === "expired" || outcome === "dropped" || (qos === 0 && outcome === "lost")) least = most = 0;
     if (message.isOld) most = Infinity;
     if (arrivals < least) this._fail(source, `${textOf(message)}: accepted and lost`);

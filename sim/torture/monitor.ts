@@ -35,6 +35,8 @@ export interface Accepted {
   readonly link: Link | undefined;
   /** Of a subscribe or an unsubscribe. */
   readonly filters: readonly string[];
+  /** With a subscription identifier. */
+  readonly isNamed?: boolean;
 }
 
 /** An attempt whose outcome is to come. */
@@ -51,6 +53,8 @@ export interface Limits {
   autoReconnect: boolean;
   /** Within what time the client tries again by itself, behind what is being told; below 0: it does not. */
   retryMs(): number;
+  /** What the broker takes forbids this message, with this reason code. */
+  forbids(message: Message, code: number): boolean;
 }
 
 /** What CONNECT, CONNACK and the last bytes may each take. */
@@ -78,6 +82,7 @@ export class Monitor {
   /** Whether the application or something else has ended the session cannot be told. */
   private _isReasonOpen = false;
   private _subscribes = 0;
+  private _unsubscribes = 0;
   private _isOver = false;
   private readonly _world: World;
   private readonly _ledger: Ledger;
@@ -189,7 +194,7 @@ export class Monitor {
 
   /** `subscribe` or `unsubscribe` answered true. Returns its place among those of its kind on this connection. */
   filtered(kind: "subscribe" | "unsubscribe", isCalledBack: boolean): number {
-    const index = kind === "subscribe" ? this._subscribes++ : 0;
+    const index = kind === "subscribe" ? this._subscribes++ : this._unsubscribes++;
     if (!isCalledBack) return index;
     const link = this.session;
     this._pending.push({ kind, message: undefined, isKept: false, mayStay: false, isOptional: false, index, link });
@@ -231,7 +236,7 @@ export class Monitor {
     if (link.isClosing !== (reason === 0) && !this._isReasonOpen) this._fail(`offline: reason ${reason}`);
     this.session = undefined;
     this.isPaused = false;
-    this._subscribes = 0;
+    this._subscribes = this._unsubscribes = 0;
     for (const operation of this._pending) if (!operation.isKept) operation.isOptional = true;
     // What was finished, and had nothing before it that was not, was told by now.
     this._moveTo(this._places.map((place) => {
@@ -267,8 +272,13 @@ export class Monitor {
       return this._fail(`the callback of a ${kind}${granted === undefined ? "" : ` (${granted.join(" ")})`}: ${due}`);
     }
     const passed = Math.min(...places);
+    if (kind === "publish" && granted !== undefined && granted[0] > 127 && places.length === 1) {
+      const { message } = pending[passed - 1];
+      if (message !== undefined) this._ledger.refused(message, granted[0], this._limits.forbids(message, granted[0]));
+    }
     for (let at = 0; at < passed; at++) {
       const { message } = pending[at];
+      if (message?.outcome === "refused") continue;
       if (message !== undefined && !maySkip(pending[at])) this._ledger.done(message);
     }
     this._moveTo(places);
@@ -276,12 +286,13 @@ export class Monitor {
 
   /** The connection fell silent: the client has to find that out. */
   silent(link: Link): void {
-    const limitMs = 2 * this._limits.keepAliveMs + LATE_MS;
+    const keepAliveMs = Math.max(this._limits.keepAliveMs, 1000 * (link.keepAliveSeconds ?? 0));
+    const limitMs = 2 * keepAliveMs + LATE_MS;
     this._world.after(limitMs, () => {
       if (this._isOver || this.session !== link || link.isClosing) return;
       // What is not read is not missed.
       if (this.isPaused || this._world.nowMs < this._resumedMs + limitMs) return;
-      this._fail(`half-open: nothing came for ${2 * this._limits.keepAliveMs} ms, and the session is still up`);
+      this._fail(`half-open: nothing came for ${2 * keepAliveMs} ms, and the session is still up`);
     });
   }
 
@@ -323,8 +334,10 @@ function isOptional(operation: Operation): boolean {
 }
 
 /** What the broker has granted is what the callback says. */
-function isGranted({ link, kind, index }: Operation, granted: Uint8Array | undefined): boolean {
-  return kind !== "subscribe" || link?.granted[index]?.join() === granted?.join();
+function isGranted({ link, kind, index, message }: Operation, granted: Uint8Array | undefined): boolean {
+  if (kind === "subscribe") return link?.granted[index]?.join() === granted?.join();
+  if (kind === "unsubscribe") return granted === undefined || link?.removed[index]?.join() === granted.join();
+  return granted === undefined || granted[0] > 127 || message?.codes.has(granted[0]) === true;
 }
 
 function outcomeText({ link, kind, index, message }: Operation): string {

@@ -99,7 +99,7 @@ class Staying implements Helper {
     });
     this._client.onRenewal((_, filter, code) => {
       device.hear(hal, () => `renewed ${filter}: ${code}`, () => {
-        if (code === 128) this._must.delete(filter);
+        if (code > 127) this._must.delete(filter);
       });
     });
     const { encoder } = client.connection.session as unknown as { encoder: Encoder };
