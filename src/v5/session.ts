@@ -121,7 +121,7 @@ export class Session5 extends Session implements DecoderHandler5 {
   private declare _ownKeepAliveMs: number;
   /** AUTH or DISCONNECT, which go behind acknowledgements: bytes of it still to be sent. */
   private declare _extra: Uint8Array;
-  private declare _extraLeft: number;
+  declare _extraLeft: number;
   private declare _isExtraBegun: boolean;
   /** Bytes still to be sent of a packet with an alias, and bytes of the one in the outbox that it stands for. */
   private declare _shortLeft: number;
