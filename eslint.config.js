@@ -136,9 +136,19 @@ export default tseslint.config(
   },
   {
     // They know the client; the client does not know them.
-    files: ["src/optional/*.ts", "src/v5/*.ts"],
+    files: ["src/optional/*.ts"],
     rules: {
       "@typescript-eslint/no-restricted-imports": onlySrc("\\.\\./\\.\\./", "(\\.\\./|\\./)[^./][^/]*$"),
+    },
+  },
+  {
+    // MQTT 5, and what adds to its client.
+    files: ["src/v5/*.ts"],
+    rules: {
+      "@typescript-eslint/no-restricted-imports": onlySrc(
+        "\\.\\./\\.\\./",
+        "(\\.\\./|\\./)([^./][^/]*|optional/link\\.js)$",
+      ),
     },
   },
   {

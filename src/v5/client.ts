@@ -132,12 +132,6 @@ export class Client5 extends Client {
     return this.connection.session.refusal;
   }
 
-  override on<E extends keyof Events5>(event: E, callback: Events5[E] | null): void;
-  override on<E extends keyof Events>(event: E, callback: Events[E] | null): void;
-  override on(event: string, callback: unknown): void {
-    super.on(event as keyof Events, callback as null);
-  }
-
   /** @param properties of the will, for instance `willDelayInterval` */
   override lwt(
     topic: string | number,
@@ -203,13 +197,13 @@ export class Client5 extends Client {
     const failure = code - UNSPECIFIED_ERROR;
     const isFailure = failure >= 0 && failure < 32 && ((FAILURES >> failure) & 1) === 1;
     if (code !== 0 && code !== DISCONNECT_WITH_WILL && !isFailure) {
-      throw wrong("reasonCode", "one that a client may send in DISCONNECT", code);
+      throw wrong("reasonCode", "one of a client", code);
     }
     const session = this.connection.session;
     const given = Object.assign({}, properties);
     checkProperties(this.text, DISCONNECT, given);
     if (given.sessionExpiryInterval && !session.hasExpiry()) {
-      throw new TypeError("sessionExpiryInterval must be 0: as CONNECT says, the session ends with its connection");
+      throw new TypeError("sessionExpiryInterval must be 0, as CONNECT has said");
     }
     session.setClosing(code, given);
     const isClosing = super.close();

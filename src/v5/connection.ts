@@ -8,7 +8,6 @@ import type { Callbacks } from "../callbacks.js";
 import { Connection } from "../connection.js";
 import { CONNACK } from "../wire.js";
 import { Callbacks5 } from "./client.js";
-import type { ReceivedProperties } from "./properties.js";
 import type { Session5, SessionHandler5 } from "./session.js";
 
 export class Connection5 extends Connection implements SessionHandler5 {
@@ -17,13 +16,13 @@ export class Connection5 extends Connection implements SessionHandler5 {
   private declare _face: Callbacks5 | undefined;
   /** Bytes of properties at the front of the receive buffer. */
   private declare _kept: number;
-  /** What the broker has said in a CONNACK that refuses. */
-  private declare _refusal: ReceivedProperties | undefined;
+  /** What is known of why the attempt fails: the properties of a CONNACK that refuses, or an error. */
+  declare detail: unknown;
 
   /** What its constructor would do. */
   begin(session: Session5): void {
     this._kept = 0;
-    this._refusal = undefined;
+    this.detail = undefined;
     this._face = undefined;
     session.clock = this._hal;
     session.maximumPacketSize = this._maxMessageLength;
@@ -72,14 +71,14 @@ export class Connection5 extends Connection implements SessionHandler5 {
   }
 
   override onEnd(reason: number): void {
-    const refusal = this._refusal;
-    this._refusal = undefined;
-    this._finish(reason, refusal);
+    const detail = this.detail;
+    this.detail = undefined;
+    this._finish(reason, detail);
   }
 
   onProperties(type: number, packetId: number): void {
     const session = this.session;
-    if (type === CONNACK && session.decoder.reasonCode !== 0) this._refusal = session.properties.toObject();
+    if (type === CONNACK && session.decoder.reasonCode !== 0) this.detail = session.properties.toObject();
     if (this._face) this._face.onProperties(type, packetId);
   }
 

@@ -2,14 +2,15 @@
 import type { Hal } from "../../hal/socket.js";
 import type { ClientOptions, ConnfailCallback, Data, Flag, Mqtt, QoS, SubscribeCallback } from "../client.js";
 import { createMqtt } from "../client.js";
-import type { Client5, ConnectCallback5, FilterOptions } from "./client.js";
+import type { Client5, ConnectCallback5, Events5, FilterOptions } from "./client.js";
 import type { GivenProperties, Settings5 } from "./properties.js";
 import { mqtt5 } from "./v5.js";
 
 type Maybe<T> = T | null | undefined;
 
-/** The calls of `Client5` whose arguments may be left out in the middle. */
+/** The calls of `Client5` whose arguments may be left out in the middle, and `on`. */
 interface Calls {
+  on<E extends keyof Events5>(event: E, callback: Events5[E] | null): void;
   connect(
     host: string | number,
     ok?: ConnectCallback5 | null,

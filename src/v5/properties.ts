@@ -265,16 +265,18 @@ export function findProperty(bytes: Uint8Array, start: number, end: number, id: 
 function behind(bytes: Uint8Array, at: number, end: number, type: number): number {
   if (type <= UINT16) return at + type;
   if (type === UINT32) return at + 4;
-  let next = at;
-  if (type === VARINT) {
-    do if (next === end || next === at + 4) return Infinity;
-    while (bytes[next++] > 127);
-    return next;
-  }
-  next += 2;
-  if (next > end) return next;
-  next += (bytes[at] << 8) | bytes[at + 1];
+  if (type === VARINT) return behindVarint(bytes, at, end);
+  if (at + 2 > end) return Infinity;
+  const next = at + 2 + ((bytes[at] << 8) | bytes[at + 1]);
   return type === PAIR ? behind(bytes, next, end, STRING) : next;
+}
+
+/** Where the Variable Byte Integer that begins at `at` ends: behind `end` when it is not all there, or too long. */
+export function behindVarint(bytes: Uint8Array, at: number, end: number): number {
+  let next = at;
+  do if (next === end || next === at + 4) return Infinity;
+  while (bytes[next++] > 127);
+  return next;
 }
 
 /** Checks one string with its length, or two. Returns 0 or a reason code. */

@@ -42,7 +42,7 @@ import {
 } from "../wire.js";
 import { Framer5, readUint16 } from "./decoder.js";
 import type { Properties } from "./properties.js";
-import { WILL, readVarint, writeProperties } from "./properties.js";
+import { WILL, behindVarint, readVarint, writeProperties } from "./properties.js";
 import { isReason } from "./reasons.js";
 import {
   AUTH,
@@ -170,11 +170,7 @@ export class ServerDecoder5 extends Framer5 {
     let at = start;
     let packetId = 0;
     if (type === CONNECT) return this._connect(bytes, start, end);
-    if (type === PINGREQ) {
-      handler.onPingreq();
-      return 0;
-    }
-    if (type !== DISCONNECT && type !== AUTH) {
+    if (type < PINGREQ) {
       packetId = readUint16(bytes, at);
       if (packetId === 0) return BAD_PACKET_ID;
       at += 2;
@@ -196,7 +192,9 @@ export class ServerDecoder5 extends Framer5 {
     if (at !== end) return BAD_LENGTH;
     if (!isClientReason(type, reasonCode)) return -PROTOCOL_ERROR;
     this.reasonCode = reasonCode;
-    if (type === DISCONNECT) {
+    if (type === PINGREQ) {
+      handler.onPingreq();
+    } else if (type === DISCONNECT) {
       handler.onDisconnect(reasonCode);
     } else if (type === AUTH) {
       // (3.15.2.2.2)
@@ -214,6 +212,7 @@ export class ServerDecoder5 extends Framer5 {
     if (readUint16(bytes, start + 4) !== 0x5454) return BAD_FIELD;
     const level = bytes[start + 6];
     if (level !== 5) {
+      this.properties.take(bytes, start, start, CONNECT);
       this._handler.onUnsupportedLevel(level);
       return BAD_FIELD;
     }
@@ -287,11 +286,8 @@ export class ServerDecoder5 extends Framer5 {
 
   /** Takes the properties whose length is at `at`. Returns where they end, or an error. */
   private _take(bytes: Uint8Array, at: number, end: number, packet: number): number {
-    let start = at;
-    do {
-      if (start === end) return BAD_LENGTH;
-      if (start === at + 4) return -MALFORMED_PACKET;
-    } while (bytes[start++] > 127);
+    const start = behindVarint(bytes, at, end);
+    if (start > end) return -MALFORMED_PACKET;
     const behind = start + readVarint(bytes, at, start);
     if (behind > end) return BAD_LENGTH;
     const error = this.properties.take(bytes, start, behind, packet);

@@ -121,7 +121,7 @@ export class Session5 extends Session implements DecoderHandler5 {
   private declare _ownKeepAliveMs: number;
   /** AUTH or DISCONNECT, which go behind acknowledgements: bytes of it still to be sent. */
   private declare _extra: Uint8Array;
-  private declare _extraLeft: number;
+  declare _extraLeft: number;
   private declare _isExtraBegun: boolean;
   /** Bytes still to be sent of a packet with an alias, and bytes of the one in the outbox that it stands for. */
   private declare _shortLeft: number;
@@ -155,27 +155,15 @@ export class Session5 extends Session implements DecoderHandler5 {
       outbox.receiveMaximum = 65535;
       this._isClean = this._cleanStart = this.cleanSession;
     }
+    const old = this.fields as ConnectFields5 | undefined;
+    const none: Record<string, unknown> = { authenticationMethod: undefined, authenticationData: undefined };
+    const complete = Object.assign(none, old, fields) as unknown as ConnectFields5;
+    // A copy: it is encoded again for later connections.
     const will = fields.will;
-    const complete: ConnectFields5 = {
-      clientId: fields.clientId,
-      cleanSession: this._cleanStart,
-      keepAliveSeconds: fields.keepAliveSeconds,
-      // A copy: it is encoded again for later connections.
-      will: will && { topic: will.topic, message: will.message.slice(), qos: will.qos, retain: will.retain },
-      username: fields.username,
-      password: fields.password,
-      properties: new Uint8Array(0),
-      willProperties: encodeProperties(this._text, this.willGiven || {}),
-      authenticationMethod: undefined,
-      authenticationData: undefined,
-    };
+    if (will) complete.will = Object.assign({}, will, { message: will.message.slice() });
+    complete.willProperties = encodeProperties(this._text, this.willGiven || {});
     const ownMs = this._ownKeepAliveMs;
     if (ownMs >= 0 && fields.keepAliveSeconds > 0) complete.keepAliveSeconds = ownMs / 1000;
-    const old = this.fields as ConnectFields5 | undefined;
-    if (old !== undefined) {
-      complete.authenticationMethod = old.authenticationMethod;
-      complete.authenticationData = old.authenticationData;
-    }
     this.fields = complete;
     const result = this._encodeConnect(maxLength);
     if (result < 0 && old !== undefined) this.fields = old;

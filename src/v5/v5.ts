@@ -2,7 +2,7 @@
  * MQTT 5 as a `Codec`: the one place that binds its parts together. While a session is constructed with it, that
  * session, its connection and its client become those of MQTT 5, so that whatever takes a codec can speak it.
  */
-import { asInteger, isNil, show, wrong } from "../arguments.js";
+import { asInteger, isNil, show } from "../arguments.js";
 import type { Codec } from "../codec.js";
 import { Connection } from "../connection.js";
 import type { Session } from "../session.js";
@@ -21,7 +21,6 @@ const ALIASES = 8;
  */
 export function mqtt5(settings?: Partial<Settings5> | null): Codec {
   const given = isNil(settings) ? {} : settings;
-  if (typeof given !== "object") throw wrong("settings", "an object", given);
   for (const name in given) {
     if (name !== "topicAliasMaximum" && name !== "topicAliases") throw new TypeError("unknown setting " + show(name));
   }

@@ -12,7 +12,8 @@ import type { Feeding, Open, Outcome } from "./feed.js";
 import { Bench, Recorder, feed, text } from "./feed.js";
 import type { Sender } from "./packets.js";
 import { TYPES } from "./packets.js";
-import type { Properties5 } from "./packets5.js";
+import type { Connect5, Packet5, Properties5 } from "./packets5.js";
+import { reference5 } from "./packets5.js";
 
 /** Decoders of MQTT 5. */
 export const open5: Open = (sender, scratch) => {
@@ -26,7 +27,18 @@ export const open5: Open = (sender, scratch) => {
 
 /** Feeds what `sender` sends to a decoder of MQTT 5. */
 export function feed5(sender: Sender, stream: Uint8Array, feeding: Feeding = {}): Outcome {
-  return feed(sender, stream, { ...feeding, open: open5 });
+  return feed(sender, stream, { open: open5, ...feeding });
+}
+
+/** A packet as a decoder is to report it: without properties that are none, and a message with its length. */
+export function received5(packet: Packet5): object {
+  const { properties, will, ...fields } = packet as Packet5 & Pick<Connect5, "properties" | "will">;
+  const packetLength = packet.type === "PUBLISH" && { packetLength: reference5(packet).length };
+  return { ...fields, ...(will && { will: withoutNone(will) }), ...withoutNone({ properties }), ...packetLength };
+}
+
+function withoutNone<T extends { properties?: Properties5 | undefined }>({ properties, ...others }: T): object {
+  return Object.keys(properties ?? {}).length === 0 ? others : { ...others, properties };
 }
 
 /** As `Bench`. */

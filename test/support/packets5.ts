@@ -274,7 +274,7 @@ export function section(properties: Properties5 | undefined): Uint8Array {
 function property(name: string, value: unknown): Uint8Array {
   const row = PROPERTIES.find((each) => each.name === name);
   if (row === undefined) throw new Error(`There is no ${name}`);
-  const values = Array.isArray(value) && row.type !== "pair" ? (value as unknown[]) : [value];
+  const values = Array.isArray(value) ? (value as unknown[]) : [value];
   const write: Record<typeof row.type, (value: unknown) => Uint8Array> = {
     byte: (number) => byte(number as number),
     uint16: (number) => uint16(number as number),
@@ -282,9 +282,7 @@ function property(name: string, value: unknown): Uint8Array {
     varint: (number) => remainingLength(number as number),
     binary: (string) => field(binary(string as string)),
     string: (string) => field(string as string),
-    pair: (pairs) => join(
-      ...(pairs as string[][]).map((pair, i) => join(...(i === 0 ? [] : [byte(row.id)]), ...pair.map(field))),
-    ),
+    pair: (pair) => join(...(pair as string[]).map(field)),
   };
   return join(...values.map((each) => join(byte(row.id), write[row.type](each))));
 }
