@@ -21,25 +21,30 @@ import {
 } from "./packets.js";
 
 /** The most that a packet of a simulated client or broker has. */
-const CAPACITY = 16384;
+const CAPACITY = 8192;
 
 const TEXT = new AsciiText();
+/** A decoder is given whole packets, and a packet is sent as soon as it is written: nothing stays here. */
+const SCRATCH = new Uint8Array(CAPACITY);
+const WRITTEN = new Uint8Array(CAPACITY);
 
 /** Gathers bytes and reads packets from them. */
 export class Reader5 implements PacketReader {
   error = "";
   length = 0;
-  private readonly _bytes = new Uint8Array(CAPACITY);
+  private _bytes = new Uint8Array(256);
   private _end = 0;
   private _start = 0;
   private readonly _taker = new Taker();
 
   push(bytes: Uint8Array, start: number, end: number): void {
-    this._bytes.copyWithin(0, this._start, this._end);
-    this._end -= this._start;
+    const left = this._bytes.subarray(this._start, this._end);
+    const length = left.length + end - start;
+    if (length > this._bytes.length) this._bytes = new Uint8Array(2 * length);
+    this._bytes.set(left, 0);
+    this._bytes.set(bytes.subarray(start, end), left.length);
     this._start = 0;
-    this._bytes.set(bytes.subarray(start, end), this._end);
-    this._end += end - start;
+    this._end = length;
   }
 
   next(): Packet | undefined {
@@ -72,7 +77,7 @@ export class Reader5 implements PacketReader {
 /** Reads one packet at a time. */
 class Taker implements ServerDecoderHandler5 {
   private readonly _properties = new Properties(TEXT);
-  private readonly _decoder = new ServerDecoder5(this, new Uint8Array(CAPACITY), this._properties);
+  private readonly _decoder = new ServerDecoder5(this, SCRATCH, this._properties);
   private _packet = emptyPacket(0);
   private _isRead = false;
 
@@ -173,7 +178,7 @@ class Taker implements ServerDecoderHandler5 {
 
 /** Writes packets of a broker, each over the one before. */
 export class Writer5 implements PacketWriter {
-  readonly bytes = new Uint8Array(CAPACITY);
+  readonly bytes = WRITTEN;
   length = 0;
   /** Of the next packet, and no other. */
   properties: SentProperties | undefined;
