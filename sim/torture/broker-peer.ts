@@ -206,12 +206,11 @@ export class BrokerPeer implements Peer {
     });
   }
 
-  /** What is wrong with CONNECT, or "". */
+  /** What is wrong with CONNECT, beside what the broker has to know for it, or "". */
   protected _checkConnect(packet: Packet): string {
-    const { clientId, isClean } = this._broker.customerOf(this.link);
-    if (packet.clientId !== clientId || packet.cleanSession !== isClean) {
-      return "CONNECT does not say what the application did";
-    }
+    const { clientId, saysCleanStart } = this.link;
+    if (packet.clientId !== clientId) return `CONNECT of "${packet.clientId}"`;
+    if (packet.cleanSession !== saysCleanStart) return `CONNECT with clean session ${packet.cleanSession ? 1 : 0}`;
     return this._broker.checkConnect(packet, this.link);
   }
 
@@ -241,8 +240,13 @@ export class BrokerPeer implements Peer {
     return 0;
   }
 
+  /** The connection since which a message that was sent before is sent with DUP. */
+  protected _since(message: Message): number {
+    return message.firstLink;
+  }
+
   /** A PUBLISH is right but for what only this version says. Returns what is wrong, or "". */
-  protected _checkPublish(_packet: Packet, _message: Message, _mayHaveBeenSent: boolean): string {
+  protected _checkPublish(_packet: Packet, _message: Message, _wasBegun: boolean): string {
     return "";
   }
 
@@ -266,19 +270,22 @@ export class BrokerPeer implements Peer {
     }
     if (message.lastLink === this.link) return this._fail(`${textOf(message)}: sent twice on one connection`);
     if (uid < this._lastUid) return this._fail(`${textOf(message)}: overtaken by message ${this._lastUid}`);
-    const mayHaveBeenSent = this._broker.mayHaveBeenSent(message, this.link);
-    ledger.checkRead(message, this.link.acceptedMs, mayHaveBeenSent);
-    if (message.reads > 0 && !packet.dup && !message.isOld) {
+    const since = this._since(message);
+    const wasRead = message.reads > 0 && (message.lastLink as Link).number >= since;
+    const mayHaveBeenSent = this._broker.mayHaveBeenSent(since, this.link);
+    const wasBegun = message.reads > 0 || this._broker.mayHaveBeenSent(message.firstLink, this.link);
+    ledger.checkRead(message, this.link.acceptedMs, wasBegun);
+    if (wasRead && !packet.dup && !message.isOld) {
       return this._fail(`${textOf(message)}: sent again without DUP`);
     }
-    if (packet.dup && message.reads === 0 && !mayHaveBeenSent) {
+    if (packet.dup && !wasRead && !mayHaveBeenSent) {
       return this._fail(`${textOf(message)}: DUP, though it was never sent before [MQTT-3.3.1-1]`);
     }
     if (isHere && packet.dup) return this._fail(`${textOf(message)}: DUP on the connection it was accepted on`);
     if (message.packetId !== 0 && message.packetId !== packetId) {
       return this._fail(`${textOf(message)}: sent again with packet id ${packetId}, not ${message.packetId}`);
     }
-    const wrong = this._checkPublish(packet, message, mayHaveBeenSent);
+    const wrong = this._checkPublish(packet, message, wasBegun);
     if (wrong !== "") return this._fail(`${textOf(message)}: ${wrong}`);
     this._lastUid = uid;
     message.lastLink = this.link;

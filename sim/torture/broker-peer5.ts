@@ -23,6 +23,7 @@ import {
   NO_SUBSCRIPTION_EXISTED,
   OFFENCES,
   PACKET_IDENTIFIER_NOT_FOUND,
+  PACKET_TOO_LARGE,
   PRESENT,
   PUBLISH_REFUSALS,
   RECEIVE_MAXIMUM_EXCEEDED,
@@ -78,10 +79,7 @@ export class BrokerPeer5 extends BrokerPeer {
   protected override _checkConnect(packet: Packet): string {
     const { link, _version: version, _broker: broker } = this;
     const customer = broker.customerOf(link);
-    const { clientId, cleanSession, properties } = packet;
-    const isKnown = !version.isNameless || !customer.isStarting;
-    if (clientId !== (isKnown ? customer.clientId : "")) return `CONNECT of "${clientId}"`;
-    if (cleanSession !== customer.saysCleanStart) return `CONNECT with Clean Start ${cleanSession ? 1 : 0}`;
+    const { properties } = packet;
     const expiry = expiryOf(version, customer.isClean);
     const expected: Record<string, unknown> = {
       sessionExpiryInterval: expiry === 0 ? version.sessionExpiryInterval : expiry,
@@ -96,7 +94,7 @@ export class BrokerPeer5 extends BrokerPeer {
     this._maximumPacketSize = properties.maximumPacketSize ?? Infinity;
     const { contentType } = packet.willProperties;
     if (contentType !== link.willType) return `CONNECT with a will of type ${contentType ?? "none"}`;
-    return broker.checkConnect(packet, link);
+    return super._checkConnect(packet);
   }
 
   protected override _refusal(): number {
@@ -142,7 +140,7 @@ export class BrokerPeer5 extends BrokerPeer {
       said.sessionExpiryInterval = expiry;
     }
     if (session !== undefined) session.expiryMs = expiry < 1000 ? expiry * 1000 : Infinity;
-    if (version.isNameless && customer.isStarting) said.assignedClientIdentifier = customer.clientId;
+    if (link.isNameless) said.assignedClientIdentifier = customer.clientId;
     if (!isMute && this._isTalkative()) said.reasonString = "rCONNACK.0";
     link.limits = limits;
     this._writer.properties = said;
@@ -208,7 +206,17 @@ export class BrokerPeer5 extends BrokerPeer {
     return `DISCONNECT with reason ${reasonCode}, not ${expected.join(" or ")}`;
   }
 
-  protected override _checkPublish(packet: Packet, message: Message, mayHaveBeenSent: boolean): string {
+  /** What was sent to a session that is gone, as far as the client knows, is sent as if for the first time. */
+  protected override _since(message: Message): number {
+    const { links } = this._broker.customerOf(this.link);
+    let since = message.firstLink;
+    for (const { number, sessionPresent, isAccepted } of links) {
+      if (sessionPresent === false && (isAccepted || number === this.link.number)) since = Math.max(since, number);
+    }
+    return since;
+  }
+
+  protected override _checkPublish(packet: Packet, message: Message, wasBegun: boolean): string {
     const { limits } = this.link;
     const { properties, packetId, qos, retain } = packet;
     if (limits === undefined) return "before CONNACK";
@@ -225,17 +233,17 @@ export class BrokerPeer5 extends BrokerPeer {
       if (name === "topicAlias" || name === "messageExpiryInterval") continue;
       if (textOfValue(said[name]) !== textOfValue(given?.[name])) return `with ${name} ${textOfValue(said[name])}`;
     }
-    return this._checkExpiry(properties.messageExpiryInterval, message, mayHaveBeenSent);
+    return this._checkExpiry(properties.messageExpiryInterval, message, wasBegun);
   }
 
-  private _checkExpiry(said: number | undefined, message: Message, mayHaveBeenSent: boolean): string {
+  private _checkExpiry(said: number | undefined, message: Message, wasBegun: boolean): string {
     const asked = message.given?.messageExpiryInterval;
     if (asked === undefined || said === undefined) {
       return asked === said ? "" : `message expiry interval ${said ?? "none"}, not ${asked ?? "none"}`;
     }
     if (said > asked) return `message expiry interval ${said}, ${asked} was asked for`;
     // What was begun has to be completed, as it was.
-    if (message.reads > 0 || mayHaveBeenSent || message.isOld) return "";
+    if (wasBegun || message.isOld) return "";
     const leftMs = message.acceptedMs + asked * 1000 - this.link.writtenMs();
     if (leftMs < 0) return `left ${-leftMs} ms behind its expiry`;
     if (said > Math.ceil(leftMs / 1000)) return `message expiry interval ${said} with ${leftMs} ms left`;
@@ -381,7 +389,8 @@ export class BrokerPeer5 extends BrokerPeer {
       maximumPacketSize: this._maximumPacketSize,
       unknownAlias: unknownAlias > most ? 0 : unknownAlias,
     });
-    if (raw === undefined) return;
+    // Otherwise its length is what is wrong.
+    if (raw === undefined || (raw.length > this._maximumPacketSize && answers[0] !== PACKET_TOO_LARGE)) return;
     this._begin(name, answers);
     this._writer.raw(raw);
     this._send(() => `*** against the rules: ${name}`);

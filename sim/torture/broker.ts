@@ -59,11 +59,8 @@ export interface Customer extends Party {
   readonly receiveMaximum: number;
   /** What it is like if it speaks MQTT 5. */
   readonly version5: Version5 | undefined;
-  /** No connection of this life was accepted. */
-  readonly isStarting: boolean;
-  /** Cleansession, as the application has it; and whether CONNECT has to say Clean Start now. */
+  /** Cleansession, as the application has it. */
   readonly saysClean: boolean;
-  readonly saysCleanStart: boolean;
   readonly maxMessageLength: number;
   /** It has no power. */
   readonly isOff: boolean;
@@ -321,8 +318,8 @@ export class Broker {
     this._world.fail(link.device, "close(), and no DISCONNECT");
   }
 
-  /** False if everything that was written to its connections before this one was read. */
-  mayHaveBeenSent({ firstLink }: Message, link: Link): boolean {
+  /** False if everything that was written to the connections from `firstLink` to this one was read. */
+  mayHaveBeenSent(firstLink: number, link: Link): boolean {
     return this._customers[link.device].links.some(({ number, written, understood }) =>
       number >= firstLink && number < link.number && written !== understood);
   }

@@ -14,7 +14,7 @@ import type { Action, Helper } from "./features.js";
 import { DeviceHal } from "./hal.js";
 import type { Link } from "./link.js";
 import type { Ledger, Message } from "./ledger.js";
-import { payloadOf, textOf, uidOf } from "./ledger.js";
+import { isRejected, payloadOf, textOf, uidOf } from "./ledger.js";
 import { refusalOf } from "./manners5.js";
 import { Monitor } from "./monitor.js";
 import type { DevicePlan } from "./plan.js";
@@ -105,13 +105,10 @@ export class Device implements Customer {
     return this._isOff;
   }
 
-  get isStarting(): boolean {
+  /** No connection of this life was accepted. */
+  private get _isStarting(): boolean {
     for (let i = this._formerLinks; i < this.links.length; i++) if (this.links[i].isAccepted) return false;
     return true;
-  }
-
-  get saysCleanStart(): boolean {
-    return this.saysClean && (this.isClean || this.isStarting);
   }
 
   /** The client of a device that speaks MQTT 5. */
@@ -320,8 +317,8 @@ export class Device implements Customer {
 
   /** It may have had this outcome, or any. */
   mayBeRefused(message: Message): boolean {
-    return [...message.codes].some((code) => code > 127) ||
-      this.links.some((link) => link.number >= message.firstLink && this.refusalOn(link, message) > 0);
+    return isRejected(message) || this.links.some((link) =>
+      link.number >= message.firstLink && this.refusalOn(link, message) > 0);
   }
 
   /** An error that the application is about to throw. */
@@ -412,6 +409,9 @@ export class Device implements Customer {
       link.onFirstWrite = () => {
         link.will = this._will;
         link.willType = this._willType;
+        link.saysCleanStart = this.saysClean && (this.isClean || this._isStarting);
+        link.isNameless = this.version5?.isNameless === true && this._isStarting;
+        link.clientId = link.isNameless ? "" : this.clientId;
       };
       link.onSilent = () => {
         monitor.silent(link);

@@ -23,6 +23,8 @@ export interface Party {
   readonly dropsOldest: boolean;
   /** False if everything that was written since the message was accepted was read, and read whole. */
   mayHaveBeenCut(message: Message): boolean;
+  /** Its broker has refused the message, or takes none like it. */
+  mayBeRefused(message: Message): boolean;
 }
 
 /** A message, from the call on. */
@@ -181,11 +183,8 @@ export class Ledger {
   }
 
   /** Its outcome was told: it was refused, by its broker or by what one takes. */
-  refused(message: Message, code: number, isBeyondLimits: boolean): void {
+  refused(message: Message): void {
     const { source } = message;
-    if (!message.codes.has(code) && !isBeyondLimits) {
-      this._fail(source, `${textOf(message)}: refused with ${code}, which nobody has said`);
-    }
     message.isDone = true;
     message.restartsWhenDone = source?.restarts ?? 0;
     message.lossesWhenDone = source?.losses ?? 0;
@@ -199,7 +198,7 @@ export class Ledger {
   }
 
   /** What became of it, as the client says. */
-  outcome(message: Message, outcome: string, mayBeRefused: boolean): void {
+  outcome(message: Message, outcome: string): void {
     const { source, qos, reads, expiresMs } = message;
     message.outcome = outcome;
     if (outcome === "delivered") {
@@ -210,7 +209,7 @@ export class Ledger {
     if (source === undefined) return this._fail(source, what);
     // With which reason code, `refused` has judged, or nobody was told.
     if (outcome === "refused") {
-      if (!mayBeRefused) this._fail(source, what);
+      if (!source.mayBeRefused(message)) this._fail(source, what);
       return;
     }
     if (outcome === "lost") {
@@ -245,7 +244,8 @@ export class Ledger {
     message.arrivals++;
     const { source } = message;
     if (source === undefined || message.isWill || message.arrivals > 1 || message.restarts < source.restarts) return;
-    if (!message.isVoid) this._inOrder(this._arrived[source.index], message, message.uid, message.qos, source);
+    // What is refused first and taken then has lost its place.
+    if (!message.isVoid && !isRejected(message)) this._inOrder(this._arrived[source.index], message, message.uid, message.qos, source);
   }
 
   /** The session of a device is lost: order begins anew. */
@@ -294,7 +294,7 @@ export class Ledger {
     for (const message of this.messages.values()) {
       const { source, qos, isWill, restarts, isVoid, isOld, isAcked, mayVanish, losses } = message;
       if (source !== party || isWill || qos === 0 || restarts !== party.restarts || isVoid || isOld) continue;
-      if (isAcked || mayVanish || losses !== party.losses || (party.isClean && message.session !== session)) continue;
+      if (isAcked || mayVanish || party.mayBeRefused(message) || losses !== party.losses || (party.isClean && message.session !== session)) continue;
       this._fail(party, `${textOf(message)}: not acknowledged, but drain says true`);
     }
     for (const delivery of this._deliveries[party.index].values()) {
@@ -396,8 +396,7 @@ export class Ledger {
     }
     const { outcome } = message;
     // The broker may have said so, and that may have been lost.
-    const isRefused = outcome === "refused" || [...message.codes].some((code) => code > 127);
-    if (isRefused || message.isVoid || (message.mayVanish && message.reads === 0 && outcome === "")) least = 0;
+    if (source.mayBeRefused(message) || message.isVoid || (message.mayVanish && message.reads === 0 && outcome === "")) least = 0;
     if (outcome === "expired" || outcome === "dropped" || (qos === 0 && outcome === "lost")) least = most = 0;
     if (message.isOld) most = Infinity;
     if (arrivals < least) this._fail(source, `${textOf(message)}: accepted and lost`);
@@ -418,6 +417,12 @@ export class Ledger {
   private _fail(party: Party | undefined, rule: string): void {
     this._world.fail(party?.index ?? -1, rule);
   }
+}
+
+/** A broker has refused it, once at least. */
+export function isRejected({ codes }: Message): boolean {
+  for (const code of codes) if (code > 127) return true;
+  return false;
 }
 
 /** A message as the trace and a report name it. */

@@ -32,6 +32,11 @@ export class Link implements Socket {
   will = 0;
   /** The Content Type that the application has given it. */
   willType: string | undefined;
+  /** What CONNECT has to say then. */
+  clientId = "";
+  saysCleanStart = false;
+  /** The broker is to choose the client identifier. */
+  isNameless = false;
   /** The application was told that the session began. */
   isAccepted = false;
   /** When it was. */

@@ -262,7 +262,7 @@ export class Monitor {
     const maySkip = (operation: Operation): boolean => isOptional(operation) || (!isUp && !operation.isKept);
     for (const place of this._places) {
       for (let at = place; at < pending.length; at++) {
-        if (pending[at].kind === kind && isGranted(pending[at], granted)) places.push(at + 1);
+        if (pending[at].kind === kind && this._isGranted(pending[at], granted)) places.push(at + 1);
         if (!maySkip(pending[at])) break;
       }
     }
@@ -272,13 +272,14 @@ export class Monitor {
       return this._fail(`the callback of a ${kind}${granted === undefined ? "" : ` (${granted.join(" ")})`}: ${due}`);
     }
     const passed = Math.min(...places);
-    if (kind === "publish" && granted !== undefined && granted[0] > 127 && places.length === 1) {
-      const { message } = pending[passed - 1];
-      if (message !== undefined) this._ledger.refused(message, granted[0], this._limits.forbids(message, granted[0]));
-    }
+    const isRefused = kind === "publish" && granted !== undefined && granted[0] > 127;
     for (let at = 0; at < passed; at++) {
       const { message } = pending[at];
-      if (message?.outcome === "refused") continue;
+      // Which of several it is cannot be told.
+      if (isRefused && places.includes(at + 1)) {
+        if (message !== undefined && places.length === 1) this._ledger.refused(message);
+        continue;
+      }
       if (message !== undefined && !maySkip(pending[at])) this._ledger.done(message);
     }
     this._moveTo(places);
@@ -294,6 +295,14 @@ export class Monitor {
       if (this.isPaused || this._world.nowMs < this._resumedMs + limitMs) return;
       this._fail(`half-open: nothing came for ${2 * keepAliveMs} ms, and the session is still up`);
     });
+  }
+
+  /** What the broker has granted, or answered, or does not take, is what the callback says. */
+  private _isGranted({ link, kind, index, message }: Operation, granted: Uint8Array | undefined): boolean {
+    if (kind === "subscribe") return link?.granted[index]?.join() === granted?.join();
+    if (granted === undefined) return true;
+    if (kind === "unsubscribe") return link?.removed[index]?.join() === granted.join();
+    return message !== undefined && (message.codes.has(granted[0]) || this._limits.forbids(message, granted[0]));
   }
 
   /** How long a session may take to end. */
@@ -331,13 +340,6 @@ export class Monitor {
 /** Its callback may never come. */
 function isOptional(operation: Operation): boolean {
   return operation.isOptional || operation.message?.mayVanish === true;
-}
-
-/** What the broker has granted is what the callback says. */
-function isGranted({ link, kind, index, message }: Operation, granted: Uint8Array | undefined): boolean {
-  if (kind === "subscribe") return link?.granted[index]?.join() === granted?.join();
-  if (kind === "unsubscribe") return granted === undefined || link?.removed[index]?.join() === granted.join();
-  return granted === undefined || granted[0] > 127 || message?.codes.has(granted[0]) === true;
 }
 
 function outcomeText({ link, kind, index, message }: Operation): string {

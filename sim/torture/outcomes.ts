@@ -66,7 +66,7 @@ class Outcoming implements Helper {
       if (number < this._lastDone) device.fail(`outcome: ${outcome} behind the one of a later operation`);
       this._lastDone = number;
     }
-    if (message !== undefined) return device.ledger.outcome(message, outcome, device.mayBeRefused(message));
+    if (message !== undefined) return device.ledger.outcome(message, outcome);
     if (outcome === "lost") {
       const isUp = device.client.connected && device.monitor.session === link;
       if (isUp) device.fail(`outcome: a ${kind} is lost though its session is up`);

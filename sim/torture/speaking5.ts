@@ -1,6 +1,6 @@
 /** MQTT 5 on the application's side: what is refused and why, what the broker says, and what comes with messages. */
 import type { Client, MessageInfo } from "../../src/face.js";
-import type { Client5, MessageInfo5, ReceivedProperties } from "../../src/v5/face.js";
+import type { MessageInfo5, MqttClient5, ReceivedProperties } from "../../src/v5/face.js";
 import type { Device } from "./device.js";
 import type { Feature, Helper } from "./features.js";
 import type { Delivery } from "./ledger.js";
@@ -18,13 +18,13 @@ const NOT_A_CONNACK = -4;
 
 class Speaking5 implements Helper {
   private readonly _device: Device;
-  private readonly _client: Client5;
+  private readonly _client: MqttClient5;
   /** The broker's DISCONNECT was told. */
   private _isDismissed = false;
 
   constructor(device: Device, client: Client) {
     this._device = device;
-    this._client = client as Client5;
+    this._client = client as MqttClient5;
     const { hal, world } = device;
     this._client.on("disconnect", (_, reasonCode) => {
       device.hear(hal, () => `disconnect 0x${reasonCode.toString(16)}`, () => {
