@@ -257,6 +257,7 @@ export class BrokerPeer5 extends BrokerPeer {
       return message.qos === 1 && this._isTalkative() ? NO_MATCHING_SUBSCRIBERS : 0;
     }
     this._world.count("MQTT 5: a message is refused");
+    message.isRejected = true;
     return random.pick(PUBLISH_REFUSALS);
   }
 

@@ -48,11 +48,12 @@ export class BrokerSession {
     this._lastPacketId = firstId - 1;
   }
 
-  /** Nothing is on its way. What a device began before it lost its RAM, nobody will finish. */
+  /** Nothing is on its way. What a device began before it lost its RAM, or what it gave up, nobody will finish. */
   get isQuiet(): boolean {
     if (this.queue.length > 0 || this.inflight.length > 0) return false;
-    for (const { restarts, isVoid } of this.incoming.values()) {
-      if (restarts === this.party.restarts && !isVoid) return false;
+    for (const message of this.incoming.values()) {
+      const { restarts, isVoid } = message;
+      if (restarts === this.party.restarts && !isVoid && !this.party.mayBeRefused(message)) return false;
     }
     return true;
   }

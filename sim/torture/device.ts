@@ -14,7 +14,7 @@ import type { Action, Helper } from "./features.js";
 import { DeviceHal } from "./hal.js";
 import type { Link } from "./link.js";
 import type { Ledger, Message } from "./ledger.js";
-import { isRejected, payloadOf, textOf, uidOf } from "./ledger.js";
+import { payloadOf, textOf, uidOf } from "./ledger.js";
 import { refusalOf } from "./manners5.js";
 import { Monitor } from "./monitor.js";
 import type { DevicePlan } from "./plan.js";
@@ -317,7 +317,7 @@ export class Device implements Customer {
 
   /** It may have had this outcome, or any. */
   mayBeRefused(message: Message): boolean {
-    return isRejected(message) || this.links.some((link) =>
+    return message.isRejected || this.links.some((link) =>
       link.number >= message.firstLink && this.refusalOn(link, message) > 0);
   }
 

@@ -80,6 +80,8 @@ export interface Message {
   readonly acceptedMs: number;
   /** What the application has said of it beside the rest. */
   given: GivenProperties | undefined;
+  /** A broker has refused it, whether anybody has heard of that or not. */
+  isRejected: boolean;
 }
 
 /** A message that the broker owes a device. */
@@ -164,6 +166,7 @@ export class Ledger {
       codes: new Set(),
       acceptedMs: this._world.nowMs,
       given: undefined,
+      isRejected: false,
     };
     this.messages.set(uid, message);
     return message;
@@ -245,7 +248,7 @@ export class Ledger {
     const { source } = message;
     if (source === undefined || message.isWill || message.arrivals > 1 || message.restarts < source.restarts) return;
     // What is refused first and taken then has lost its place.
-    if (!message.isVoid && !isRejected(message)) this._inOrder(this._arrived[source.index], message, message.uid, message.qos, source);
+    if (!message.isVoid && !message.isRejected) this._inOrder(this._arrived[source.index], message, message.uid, message.qos, source);
   }
 
   /** The session of a device is lost: order begins anew. */
@@ -417,12 +420,6 @@ export class Ledger {
   private _fail(party: Party | undefined, rule: string): void {
     this._world.fail(party?.index ?? -1, rule);
   }
-}
-
-/** A broker has refused it, once at least. */
-export function isRejected({ codes }: Message): boolean {
-  for (const code of codes) if (code > 127) return true;
-  return false;
 }
 
 /** A message as the trace and a report name it. */

@@ -280,7 +280,9 @@ export class Monitor {
         if (message !== undefined && places.length === 1) this._ledger.refused(message);
         continue;
       }
-      if (message !== undefined && !maySkip(pending[at])) this._ledger.done(message);
+      const isCertain = places.length === 1 && at + 1 === passed;
+      if (message === undefined || maySkip(pending[at]) || (!isCertain && this._party.mayBeRefused(message))) continue;
+      this._ledger.done(message);
     }
     this._moveTo(places);
   }
