@@ -130,6 +130,7 @@ export class BrokerPeer implements Peer {
     const { delivery, packetId } = outgoing;
     const { message, qos } = delivery;
     this._writePublish(outgoing, dup);
+    delivery.sentOn = this.link;
     delivery.packetLength = this._writer.length;
     outgoing.sends++;
     if (qos > 0) this._due[qos === 1 ? PUBACK : PUBREC].push(packetId);

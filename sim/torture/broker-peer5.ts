@@ -244,7 +244,7 @@ export class BrokerPeer5 extends BrokerPeer {
     if (said > asked) return `message expiry interval ${said}, ${asked} was asked for`;
     // What was begun has to be completed, as it was.
     if (wasBegun || message.isOld) return "";
-    const leftMs = message.acceptedMs + asked * 1000 - this.link.writtenMs();
+    const leftMs = message.expiresMs - this.link.writtenMs();
     if (leftMs < 0) return `left ${-leftMs} ms behind its expiry`;
     if (said > Math.ceil(leftMs / 1000)) return `message expiry interval ${said} with ${leftMs} ms left`;
     if (said < asked) this._world.count("MQTT 5: less is left until a message expires");
@@ -445,6 +445,7 @@ export class BrokerPeer5 extends BrokerPeer {
   }
 
   protected override _resume(): void {
+    if (this.isOver) return;
     this._takeBack();
     super._resume();
   }

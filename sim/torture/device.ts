@@ -457,7 +457,7 @@ export class Device implements Customer {
         if (reason === END_RECEIVE_MAXIMUM && this.broker.window <= this.receiveMaximum && link?.offence === undefined) {
           this.fail(`offline: reason ${reason}, the broker's window is ${this.broker.window}`);
         }
-        for (const helper of this._helpers) helper.offline?.(reason);
+        for (const helper of this._helpers) helper.offline?.(reason, link);
       });
       this._afterEnd(hal);
     });
@@ -528,8 +528,8 @@ export class Device implements Customer {
     }
     if (sent !== 0 && sent !== uid) this.fail(`message ${uid} has the packet id of message ${sent}`);
     const message = this.ledger.messages.get(uid);
-    if (message !== undefined) {
-      const delivery = this.ledger.deliveryOf(this, uid);
+    const delivery = this.ledger.deliveryOf(this, uid);
+    if (message !== undefined && delivery?.sentOn === this.hal.link) {
       const length = delivery?.packetLength ?? 0;
       const limit = this.plan.options.maxMessageLength;
       if ((how === "whole") !== length <= limit) {
@@ -605,10 +605,12 @@ export class Device implements Customer {
     const wasConnected = this.client.connected;
     const filters = Object.keys(table);
     const isNamed = this.version5 !== undefined && kind === "subscribe" && random.chance(this.version5.talkative);
-    const isTaken = this.call(`${kind} ${filters.join(" ")}`, () => isNamed
-      ? this.client5.subscribe(table, null, { subscriptionIdentifier: random.between(1, 300) })
+    const subscriptionIdentifier = isNamed ? random.between(1, 300) : undefined;
+    const isTaken = this.call(`${kind} ${filters.join(" ")}`, () => subscriptionIdentifier !== undefined
+      ? this.client5.subscribe(table, null, { subscriptionIdentifier })
       : this.client[kind](table));
-    const operation = { kind, message: undefined, index: 0, link: this.monitor.session, filters, isNamed };
+    const operation = { kind, message: undefined, index: 0, link: this.monitor.session, filters,
+      identifier: subscriptionIdentifier };
     if (!isTaken) {
       for (const helper of this._helpers) helper.declined?.(operation);
       return;

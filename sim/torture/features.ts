@@ -6,6 +6,7 @@ import type { Client, ClientOptions, MessageInfo } from "../../src/face.js";
 import type { Device } from "./device.js";
 import { DRAINING } from "./draining.js";
 import type { Delivery } from "./ledger.js";
+import type { Link } from "./link.js";
 import type { Accepted } from "./monitor.js";
 import { OUTCOMES } from "./outcomes.js";
 import type { DevicePlan } from "./plan.js";
@@ -33,7 +34,7 @@ export interface Helper {
   /** A message, or a part of one, is about to be told. */
   reading?(isPiece: boolean): void;
   /** `offline` was told. */
-  offline?(reason: number): void;
+  offline?(reason: number, link: Link | undefined): void;
   /** The client opens a socket. */
   open?(host: string): void;
   /** Calls `connect`, where that is not what it is for others. */

@@ -77,7 +77,6 @@ export interface Message {
   outcome: string;
   /** Reason codes that it was acknowledged with; from 128 on, the broker has not taken it. */
   readonly codes: Set<number>;
-  readonly acceptedMs: number;
   /** What the application has said of it beside the rest. */
   given: GivenProperties | undefined;
   /** A broker has refused it, whether anybody has heard of that or not. */
@@ -101,7 +100,8 @@ export interface Delivery {
   /** PUBREL was sent. */
   isReleased: boolean;
   lastLink: unknown;
-  /** Bytes of its PUBLISH as it was sent last, and what that said beside the rest. */
+  /** Its PUBLISH as it was sent last: where, how many bytes, and what it said beside the rest. */
+  sentOn: unknown;
   packetLength: number;
   properties: GivenProperties | undefined;
 }
@@ -164,7 +164,6 @@ export class Ledger {
       isAcked: false,
       outcome: "",
       codes: new Set(),
-      acceptedMs: this._world.nowMs,
       given: undefined,
       isRejected: false,
     };
@@ -320,6 +319,7 @@ export class Ledger {
       isLost: false,
       isReleased: false,
       lastLink: undefined,
+      sentOn: undefined,
       packetLength: 0,
       properties: undefined,
     };

@@ -7,6 +7,7 @@
  */
 import type { Ledger, Message, Party } from "./ledger.js";
 import type { Link } from "./link.js";
+import { PACKET_IDENTIFIER_NOT_FOUND } from "./manners5.js";
 import type { World } from "./world.js";
 
 /** An operation that the client accepted and whose callback is to come. */
@@ -35,8 +36,8 @@ export interface Accepted {
   readonly link: Link | undefined;
   /** Of a subscribe or an unsubscribe. */
   readonly filters: readonly string[];
-  /** With a subscription identifier. */
-  readonly isNamed?: boolean;
+  /** Subscription identifier. */
+  readonly identifier?: number | undefined;
 }
 
 /** An attempt whose outcome is to come. */
@@ -272,7 +273,9 @@ export class Monitor {
       return this._fail(`the callback of a ${kind}${granted === undefined ? "" : ` (${granted.join(" ")})`}: ${due}`);
     }
     const passed = Math.min(...places);
-    const isRefused = kind === "publish" && granted !== undefined && granted[0] > 127;
+    // That PUBCOMP knows of no such message is no failure: it was completed before.
+    const isRefused = kind === "publish" && granted !== undefined && granted[0] > 127 &&
+      granted[0] !== PACKET_IDENTIFIER_NOT_FOUND;
     for (let at = 0; at < passed; at++) {
       const { message } = pending[at];
       // Which of several it is cannot be told.
