@@ -76,7 +76,7 @@ export class Outbox5 extends Outbox {
       const entry = this.entry(i);
       if ((table[entry] & (EXPIRES | SENT | DONE)) !== EXPIRES) continue;
       const leftMs = (table[entry + SENT_AT_MS] - nowMs) | 0;
-      if (leftMs >= 0) {
+      if (leftMs > 0) {
         this.hasExpiring = true;
         this._say(table[entry + OFFSET], Math.ceil(leftMs / 1000));
       } else {
