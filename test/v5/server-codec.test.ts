@@ -174,9 +174,9 @@ describe("ServerDecoder5", () => {
       expectHoweverCut("client", stream, { packets, result: BAD_FIELD }, feeding);
     });
 
-    it("tells of the shortest CONNECT of 3.1.1", () => {
-      const { packets, result } = feed5("client", wire("10 0c 0004 'MQTT' 04 02 003c 0000"));
-      expect([packets, result]).toEqual([[{ type: "unsupported level", level: 4 }], BAD_FIELD]);
+    it("tells of the shortest CONNECT of 3.1.1, which has no properties, whatever was before it", () => {
+      const { packets, result } = feed5("client", wire("e0 06 00 04 1f 0001 'x' 10 0c 0004 'MQTT' 04 02 003c 0000"));
+      expect([packets[1], result]).toEqual([{ type: "unsupported level", level: 4 }, BAD_FIELD]);
     });
 
     it("must fit into the scratch area", () => {
