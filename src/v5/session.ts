@@ -338,8 +338,6 @@ export class Session5 extends Session implements DecoderHandler5 {
       return this._shortLeft;
     }
     if (this._mayExtra()) return this._pendingExtra();
-    // Behind DISCONNECT nothing leaves but the rest of what was begun [MQTT-3.14.4-1].
-    if (this._extraLeft > 0 && this._phase === LEAVING && outbox.partial === 0 && this._controlEnd === 0) return 0;
     if (outbox.hasExpiring && this.isUp() && outbox.passed < outbox.operations) outbox.expire(this._now());
     let count = super.pending(room);
     if (count === 0) {
