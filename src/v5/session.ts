@@ -9,7 +9,6 @@ import type { Hal } from "../../hal/socket.js";
 import type { ConnectFields, Subscriptions } from "../codec.js";
 import {
   BAD_PACKET_ID,
-  BAD_TOPIC,
   CONN_FAIL_NOT_A_CONNACK_MSG,
   END_BY_APPLICATION,
   END_BY_PEER,
@@ -66,7 +65,6 @@ import {
   SUBSCRIPTION_IDENTIFIER_AVAILABLE,
   TOPIC_ALIAS_INVALID,
   TOPIC_ALIAS_MAXIMUM,
-  TOPIC_NAME_INVALID,
   UNSPECIFIED_ERROR,
   WILDCARD_SUBSCRIPTION_AVAILABLE,
 } from "./wire.js";
@@ -543,5 +541,5 @@ function reasonOf(code: number): number {
   if (code <= -UNSPECIFIED_ERROR) return -code;
   if (code === UNEXPECTED_PACKET || code === BAD_PACKET_ID) return PROTOCOL_ERROR;
   if (code === END_RECEIVE_MAXIMUM) return RECEIVE_MAXIMUM_EXCEEDED;
-  return code === BAD_TOPIC ? TOPIC_NAME_INVALID : MALFORMED_PACKET;
+  return MALFORMED_PACKET;
 }
