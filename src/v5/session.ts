@@ -185,7 +185,8 @@ export class Session5 extends Session implements DecoderHandler5 {
   }
 
   override connect(nowMs: number): void {
-    this._encodeConnect(this._connect.length + 65536);
+    // What has changed since it was encoded last, as the client identifier, is seldom long.
+    for (let more = 64; this._encodeConnect(this._connect.length + more) === NO_ROOM && more < 1048576;) more *= 4;
     for (let i = 0; i < this._received.length; i++) this._received[i] = undefined;
     super.connect(nowMs);
   }
