@@ -12,12 +12,12 @@ import type { Client } from "../client.js";
 import type { Outbox, OutboxWatcher } from "../outbox.js";
 import { ENTRY } from "../outbox.js";
 import type { Hal, Timer } from "../../hal/socket.js";
-import { SUBSCRIPTION_FAILURE } from "../wire.js";
+import { SUBACK, SUBSCRIPTION_FAILURE } from "../wire.js";
 import { Link } from "./link.js";
 
 /**
  * - `"delivered"`: acknowledged, or at QoS 0 handed to the network stack.
- * - `"refused"`: a subscribe for which the broker granted nothing; with MQTT 5 any operation that it has refused.
+ * - `"refused"`: a subscribe for which the broker granted nothing.
  * - `"expired"`: it was too old before it could leave (see `withQueuePolicy`).
  * - `"dropped"`: it made room for a newer message (see `withQueuePolicy`).
  * - `"lost"`: its session ended first, and does not keep it.
@@ -85,7 +85,7 @@ class OutcomeLink extends Link implements OutboxWatcher {
     this._waiting[this._head] = undefined;
     this._head = this._place(1);
     super.onDone(type, granted);
-    if (callback !== undefined) this._tell(callback, isRefused(granted) ? "refused" : "delivered", granted);
+    if (callback !== undefined) this._tell(callback, isRefused(type, granted) ? "refused" : "delivered", granted);
   }
 
   override onOffline(reason: number): void {
@@ -150,9 +150,8 @@ export function withOutcomes<C extends Client>(client: C): C & Outcomes {
   return Object.assign(client, outcomes);
 }
 
-/** With MQTT 5 any operation may have codes. */
-function isRefused(granted: Uint8Array | undefined): boolean {
-  if (granted === undefined) return false;
+function isRefused(type: number, granted: Uint8Array | undefined): boolean {
+  if (type !== SUBACK || granted === undefined) return false;
   for (let i = 0; i < granted.length; i++) if (granted[i] < SUBSCRIPTION_FAILURE) return false;
   return true;
 }

@@ -9,7 +9,6 @@ import type { Hal } from "../../hal/socket.js";
 import type { ConnectFields, Subscriptions } from "../codec.js";
 import {
   BAD_PACKET_ID,
-  BAD_TOPIC,
   CONN_FAIL_NOT_A_CONNACK_MSG,
   END_BY_APPLICATION,
   END_BY_PEER,
@@ -66,7 +65,6 @@ import {
   SUBSCRIPTION_IDENTIFIER_AVAILABLE,
   TOPIC_ALIAS_INVALID,
   TOPIC_ALIAS_MAXIMUM,
-  TOPIC_NAME_INVALID,
   UNSPECIFIED_ERROR,
   WILDCARD_SUBSCRIPTION_AVAILABLE,
 } from "./wire.js";
@@ -187,7 +185,8 @@ export class Session5 extends Session implements DecoderHandler5 {
   }
 
   override connect(nowMs: number): void {
-    this._encodeConnect(this._connect.length + 65536);
+    // What has changed since it was encoded last, as the client identifier, is seldom long.
+    for (let more = 64; this._encodeConnect(this._connect.length + more) === NO_ROOM && more < 1048576;) more *= 4;
     for (let i = 0; i < this._received.length; i++) this._received[i] = undefined;
     super.connect(nowMs);
   }
@@ -338,9 +337,7 @@ export class Session5 extends Session implements DecoderHandler5 {
       return this._shortLeft;
     }
     if (this._mayExtra()) return this._pendingExtra();
-    // Behind DISCONNECT nothing leaves but the rest of what was begun [MQTT-3.14.4-1].
-    if (this._extraLeft > 0 && this._phase === LEAVING && outbox.partial === 0 && this._controlEnd === 0) return 0;
-    if (outbox.hasExpiring && this._phase >= UP && outbox.passed < outbox.operations) outbox.expire(this._now());
+    if (outbox.hasExpiring && this.isUp() && outbox.passed < outbox.operations) outbox.expire(this._now());
     let count = super.pending(room);
     if (count === 0) {
       // The window is full, and no acknowledgement is waited for any more.
@@ -545,5 +542,5 @@ function reasonOf(code: number): number {
   if (code <= -UNSPECIFIED_ERROR) return -code;
   if (code === UNEXPECTED_PACKET || code === BAD_PACKET_ID) return PROTOCOL_ERROR;
   if (code === END_RECEIVE_MAXIMUM) return RECEIVE_MAXIMUM_EXCEEDED;
-  return code === BAD_TOPIC ? TOPIC_NAME_INVALID : MALFORMED_PACKET;
+  return MALFORMED_PACKET;
 }

@@ -1,4 +1,4 @@
-/** What a broker has said in CONNACK that it does not take: refused at once, or, if it was queued before, as outcome. */
+/** What a broker has said in CONNACK that it does not take: refused at once, or as the outcome of what was queued. */
 import { describe, expect, test } from "@jest/globals";
 import { Device5, ack, connack } from "../support/device5.js";
 import type { Properties5 } from "../support/packets5.js";
