@@ -337,7 +337,7 @@ export class Session5 extends Session implements DecoderHandler5 {
       return this._shortLeft;
     }
     if (this._mayExtra()) return this._pendingExtra();
-    if (outbox.hasExpiring && this.isUp() && outbox.passed < outbox.operations) outbox.expire(this._now());
+    if (outbox.hasExpiring && this._phase >= UP && outbox.passed < outbox.operations) outbox.expire(this._now());
     let count = super.pending(room);
     if (count === 0) {
       // The window is full, and no acknowledgement is waited for any more.
