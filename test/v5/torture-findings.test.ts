@@ -19,4 +19,10 @@ describe("A message that expires", () => {
     device.send(ack("PUBACK", 1));
     expect(device.sent()).toEqual(["PUBLISH t=long q1 #3 {messageExpiryInterval=10}"]);
   });
+
+  test("is not removed before it could leave where it has no time at all (3.3.2.3.3)", () => {
+    const device = persistent().upWith({});
+    expect(device.client.publish("t", "x", 1, 0, null, { messageExpiryInterval: 0 })).toBe(true);
+    expect(device.sent()).toEqual(["PUBLISH t=x q1 #1 {messageExpiryInterval=0}"]);
+  });
 });
