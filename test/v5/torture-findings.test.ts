@@ -26,3 +26,15 @@ describe("A message that expires", () => {
     expect(device.sent()).toEqual(["PUBLISH t=x q1 #1 {messageExpiryInterval=0}"]);
   });
 });
+
+describe("A second close", () => {
+  test("does not change what the first has DISCONNECT say (3.14.2.1)", () => {
+    const device = persistent().upWith({});
+    device.client.publish("t", "x", 1);
+    expect(device.client.close(4)).toBe(true);
+    expect(device.client.close(0x80)).toBe(false);
+    expect(device.sent()).toEqual(["PUBLISH t=x q1 #1"]);
+    device.send(ack("PUBACK", 1));
+    expect(device.sent()).toEqual(["DISCONNECT 0x04"]);
+  });
+});
