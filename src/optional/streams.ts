@@ -80,6 +80,9 @@ export interface Streams {
   write(bytes: Uint8Array, start?: number, end?: number): number;
 }
 
+/** What the broker does not take has its reason code below 0, as with other operations. */
+const TOO_LARGE = -0x95;
+
 /** Nothing was begun, or all was written; something is to be written; what was to be written is lost. */
 const CLOSED = 0;
 const OPEN = 1;
@@ -158,6 +161,8 @@ class StreamLink extends Link implements PayloadStream {
       const most = String(MAX_REMAINING_LENGTH + total - length);
       throw new RangeError(name + " must be at most " + most + " with this topic, not " + String(total));
     }
+    const most = session.encoder.maximumPacketSize;
+    if (most !== undefined && headerLength(length) + length > most) return TOO_LARGE;
     const moved = start + headerLength(length);
     arena.copyWithin(moved, body, end);
     writeHeader(arena, start, arena[start], length);
