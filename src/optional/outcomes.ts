@@ -12,12 +12,12 @@ import type { Client } from "../client.js";
 import type { Outbox, OutboxWatcher } from "../outbox.js";
 import { ENTRY } from "../outbox.js";
 import type { Hal, Timer } from "../../hal/socket.js";
-import { SUBACK, SUBSCRIPTION_FAILURE } from "../wire.js";
+import { PUBCOMP, SUBSCRIPTION_FAILURE } from "../wire.js";
 import { Link } from "./link.js";
 
 /**
  * - `"delivered"`: acknowledged, or at QoS 0 handed to the network stack.
- * - `"refused"`: a subscribe for which the broker granted nothing.
+ * - `"refused"`: a subscribe for which the broker granted nothing; with MQTT 5 any operation that it has refused.
  * - `"expired"`: it was too old before it could leave (see `withQueuePolicy`).
  * - `"dropped"`: it made room for a newer message (see `withQueuePolicy`).
  * - `"lost"`: its session ended first, and does not keep it.
@@ -150,8 +150,9 @@ export function withOutcomes<C extends Client>(client: C): C & Outcomes {
   return Object.assign(client, outcomes);
 }
 
+/** With MQTT 5 any operation may have codes; what PUBCOMP ends, the broker has accepted before. */
 function isRefused(type: number, granted: Uint8Array | undefined): boolean {
-  if (type !== SUBACK || granted === undefined) return false;
+  if (type === PUBCOMP || granted === undefined) return false;
   for (let i = 0; i < granted.length; i++) if (granted[i] < SUBSCRIPTION_FAILURE) return false;
   return true;
 }

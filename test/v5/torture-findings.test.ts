@@ -1,5 +1,6 @@
 /** What the fault simulator has found with MQTT 5: the smallest exchange in which each defect shows. */
 import { describe, expect, test } from "@jest/globals";
+import { withOutcomes } from "../../src/optional/outcomes.js";
 import { withStreams } from "../../src/optional/streams.js";
 import type { Source } from "../../src/optional/streams.js";
 import { ack, connack, Device5 } from "../support/device5.js";
@@ -88,5 +89,30 @@ describe("A message that is streamed", () => {
     device.reach();
     device.send(connack({}));
     expect(device.sent()).toEqual(["PUBLISH t=xxx q1 #1"]);
+  });
+});
+
+describe("withOutcomes", () => {
+  test("says that a message was refused, by the broker or by what it takes (3.4.2.1)", () => {
+    const device = persistent();
+    const client = withOutcomes(device.client);
+    const outcomes: string[] = [];
+    for (const qos of [2, 1, 1] as const) {
+      client.publish("t", "x", qos);
+      client.outcome((_, outcome) => outcomes.push(outcome));
+    }
+    device.upWith({ maximumQoS: 1 }, true);
+    device.send(ack("PUBACK", 2, 0x97), ack("PUBACK", 3, 0x10));
+    expect(outcomes).toEqual(["refused", "refused", "delivered"]);
+  });
+
+  test("says that a message was delivered, though PUBCOMP does not know of it any more (3.7.2.1)", () => {
+    const device = persistent().upWith({});
+    const client = withOutcomes(device.client);
+    const outcomes: string[] = [];
+    client.publish("t", "x", 2);
+    client.outcome((_, outcome) => outcomes.push(outcome));
+    device.send(ack("PUBREC", 1), ack("PUBCOMP", 1, 0x92));
+    expect(outcomes).toEqual(["delivered"]);
   });
 });
