@@ -242,8 +242,8 @@ export class BrokerPeer5 extends BrokerPeer {
       return asked === said ? "" : `message expiry interval ${said ?? "none"}, not ${asked ?? "none"}`;
     }
     if (said > asked) return `message expiry interval ${said}, ${asked} was asked for`;
-    // What was begun has to be completed, as it was.
-    if (wasBegun || message.isOld) return "";
+    // What was begun has to be completed, as it was. What has no time at all is for who is there now.
+    if (asked === 0 || wasBegun || message.isOld) return "";
     const leftMs = message.expiresMs - this.link.writtenMs();
     if (leftMs < 0) return `left ${-leftMs} ms behind its expiry`;
     if (said > Math.ceil(leftMs / 1000)) return `message expiry interval ${said} with ${leftMs} ms left`;

@@ -93,7 +93,6 @@ export const ADMINISTRATIVE_ACTION = 0x98;
 // Reason codes with which a client answers, or refuses.
 export const MALFORMED_PACKET = 0x81;
 export const PROTOCOL_ERROR = 0x82;
-export const TOPIC_NAME_INVALID = 0x90;
 export const RECEIVE_MAXIMUM_EXCEEDED = 0x93;
 export const TOPIC_ALIAS_INVALID = 0x94;
 export const PACKET_TOO_LARGE = 0x95;
@@ -170,7 +169,7 @@ export const OFFENCES: readonly Offence[] = [
     bytes: () => publish(TOPIC, [2, 0, 0, 0, 1, 2, 0, 0, 0, 1]),
   },
   { name: "subscription identifier 0", answers: [PROTOCOL_ERROR], bytes: () => publish(TOPIC, [11, 0]) },
-  { name: "a wildcard in a topic", answers: [TOPIC_NAME_INVALID], bytes: () => publish([0, 3, 0x6f, 0x2f, 0x2b], []) },
+  { name: "a wildcard in a topic", answers: [MALFORMED_PACKET], bytes: () => publish([0, 3, 0x6f, 0x2f, 0x2b], []) },
   { name: "PUBREL with other flags", answers: [MALFORMED_PACKET], bytes: () => [0x60, 2, 0, 1] },
   { name: "QoS 3", answers: [MALFORMED_PACKET], bytes: () => [0x36, 8, ...TOPIC, 0, 1, 0] },
   { name: "packet id 0", answers: [PROTOCOL_ERROR], bytes: () => [0x32, 8, ...TOPIC, 0, 0, 0] },

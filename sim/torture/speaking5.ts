@@ -58,8 +58,8 @@ class Speaking5 implements Helper {
     // Streams do not say why not.
     if (refusal !== 0 && message?.isStreamed !== true) device.fail(`${kind}: accepted, and refused with ${refusal}`);
     if (message !== undefined) {
-      const seconds = message.given?.messageExpiryInterval;
-      if (seconds !== undefined) device.ledger.expires(message, seconds * 1000);
+      const seconds = message.given?.messageExpiryInterval ?? 0;
+      if (seconds > 0) device.ledger.expires(message, seconds * 1000);
     }
     if (!device.client.connected || link === undefined) return;
     const code = message !== undefined && !message.isStreamed ? device.refusalOn(link, message) : 0;
