@@ -367,7 +367,7 @@ export class BrokerPeer5 extends BrokerPeer {
 
   private _offendFirst(packet: Packet): boolean {
     const { random, isHealed } = this._world;
-    if (isHealed || !random.chance(this._manners.vicious / 4)) return false;
+    if (isHealed || !random.chance(this._manners.vicious / 2)) return false;
     const offence = packet.cleanSession && random.chance(50) ? PRESENT : random.pick(FIRST_OFFENCES);
     this._connect = undefined; // no will
     this._commit(offence);
@@ -459,5 +459,6 @@ export class BrokerPeer5 extends BrokerPeer {
 function textOfValue(value: unknown): string {
   if (value instanceof Uint8Array) return String.fromCharCode(...value);
   if (typeof value === "boolean") return value ? "1" : "0";
-  return typeof value === "string" ? value : JSON.stringify(value) ?? "none";
+  if (value === undefined) return "none";
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -79,6 +79,9 @@ export class Link implements Socket {
   dismissal: number | undefined;
   /** Reason codes that answer what the broker has done, against the rules. */
   offence: readonly number[] | undefined;
+  /** Operations that were read and not acknowledged for good, and when one was last. */
+  unanswered = 0;
+  answeredMs = 0;
   /** The client has ended it for that. */
   isViolated = false;
   /** It was taken away, or stood still. */

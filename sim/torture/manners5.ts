@@ -39,7 +39,7 @@ export function drawManners5(random: Random): Manners5 {
     subscriptionIdentifierAvailable: !random.chance(15),
     rejecting: random.chance(25) ? 15 : 0,
     evicting: random.chance(25) ? 20 : 0,
-    vicious: random.chance(20) ? 30 : 0,
+    vicious: random.chance(45) ? 30 : 0,
     talkative: random.chance(40) ? 25 : 0,
   };
 }
@@ -124,7 +124,7 @@ export interface Offence {
   readonly name: string;
   readonly answers: readonly number[];
   /** Undefined: not to this client. */
-  bytes(victim: Victim): number[] | undefined;
+  readonly bytes: (victim: Victim) => number[] | undefined;
 }
 
 const TOPIC = [0, 3, 0x6f, 0x2f, 0x78];
