@@ -28,10 +28,12 @@ import {
   PUBLISH_REFUSALS,
   RECEIVE_MAXIMUM_EXCEEDED,
   SUBSCRIBE_REFUSALS,
+  UNKNOWN_ALIAS,
   UNSUBSCRIBED,
 } from "./manners5.js";
 import type { Packet } from "./packets.js";
 import { DISCONNECT, NAMES, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, SUBSCRIBE } from "./packets.js";
+import { PAUSE } from "./reading.js";
 import { propertiesText, Reader5, Writer5 } from "./packets5.js";
 import type { Version5 } from "./version5.js";
 import { expiryOf, publishLength } from "./version5.js";
@@ -40,6 +42,8 @@ import type { World } from "./world.js";
 /** Bytes of the longest acknowledgement with a reason string, and of the longest CONNACK. */
 const REASON_STRING_LENGTH = 24;
 const CONNACK_LENGTH = 64;
+/** By then a client has ended a connection on which the rules were broken. */
+const LONGEST_ANSWER_MS = 15000;
 
 export class BrokerPeer5 extends BrokerPeer {
   private readonly _version: Version5;
@@ -351,7 +355,10 @@ export class BrokerPeer5 extends BrokerPeer {
       return;
     }
     if (topic === "") this._world.count("MQTT 5: an alias of the broker in place of a topic");
-    if (setAlias > 0) this._ownTopics[setAlias] = topic;
+    if (setAlias > 0) {
+      this._ownTopics[setAlias] = topic;
+      this.session?.aliases.add(setAlias);
+    }
     delivery.properties = properties;
   }
 
@@ -377,13 +384,14 @@ export class BrokerPeer5 extends BrokerPeer {
   private _offend(): void {
     const { random } = this._world;
     if (random.chance(20) && this._flood()) return;
-    this._commit(random.pick(OFFENCES));
+    this._commit(random.chance(25) ? UNKNOWN_ALIAS : random.pick(OFFENCES));
   }
 
   private _commit({ name, answers, bytes }: Offence): void {
     const { link, _ownTopics: topics } = this;
     const most = this._version.topicAliasMaximum;
-    let unknownAlias = 1;
+    // One that an earlier connection knew, if there is one.
+    let unknownAlias = [...this.session?.aliases ?? []].find((alias) => topics[alias] === undefined) ?? 1;
     while (topics[unknownAlias] !== undefined) unknownAlias++;
     const raw = bytes({
       topicAliasMaximum: most,
@@ -421,6 +429,12 @@ export class BrokerPeer5 extends BrokerPeer {
   private _begin(name: string, answers: readonly number[]): void {
     this.link.offence = answers;
     this._world.count(`MQTT 5: ${name}`);
+    const { features } = this._broker.customerOf(this.link).plan;
+    if (features.includes(PAUSE)) return;
+    this._world.after(LONGEST_ANSWER_MS, () => {
+      const { isClosed, isHeard, isStruck } = this.link;
+      if (!this._isDone() && !isClosed && !isStruck && isHeard) this._fail(`no end in answer to ${name}`);
+    });
   }
 
   override onEnd(): void {

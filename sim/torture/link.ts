@@ -272,6 +272,11 @@ export class Link implements Socket {
     return this._up.left <= PING_LENGTH && this._down.left <= PING_LENGTH;
   }
 
+  /** Everything that was sent to the device was read, or will never be. */
+  get isHeard(): boolean {
+    return this._down.left === 0 && this._unread === 0;
+  }
+
   /** Takes the connection away. */
   break(how: Break): void {
     if (this._isBroken || !this.isConnected) return;

@@ -134,6 +134,12 @@ function publish(topic: number[], properties: number[]): number[] {
   return [0x30, topic.length + 1 + properties.length, ...topic, properties.length, ...properties];
 }
 
+export const UNKNOWN_ALIAS: Offence = {
+  name: "an alias that is not known",
+  answers: [PROTOCOL_ERROR],
+  bytes: ({ unknownAlias: alias }) => alias === 0 ? undefined : publish([0, 0], [35, alias >> 8, alias & 255]),
+};
+
 export const OFFENCES: readonly Offence[] = [
   { name: "alias 0", answers: [TOPIC_ALIAS_INVALID], bytes: () => publish(TOPIC, [35, 0, 0]) },
   {
@@ -141,11 +147,7 @@ export const OFFENCES: readonly Offence[] = [
     answers: [TOPIC_ALIAS_INVALID],
     bytes: ({ topicAliasMaximum: most }) => publish(TOPIC, [35, (most + 1) >> 8, (most + 1) & 255]),
   },
-  {
-    name: "an alias that is not known",
-    answers: [PROTOCOL_ERROR],
-    bytes: ({ unknownAlias: alias }) => alias === 0 ? undefined : publish([0, 0], [35, alias >> 8, alias & 255]),
-  },
+  UNKNOWN_ALIAS,
   { name: "no topic and no alias", answers: [PROTOCOL_ERROR], bytes: () => publish([0, 0], []) },
   {
     name: "too large a packet",
