@@ -178,8 +178,8 @@ export class Device implements Customer {
     const { random } = this.world;
     const { link } = this.hal;
     const code = this.version5 !== undefined && random.chance(20) ? random.pick([4, 0x80, 0x81, 0x98]) : 0;
-    link?.closeCodes.push(code);
     const answer = this.call(`close ${code}`, () => code === 0 ? this.client.close() : this.client5.close(code));
+    if (answer) link?.closeCodes.push(code);
     for (const helper of this._helpers) helper.given?.(answer);
     this.monitor.closed(answer, wasUp);
   }

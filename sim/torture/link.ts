@@ -88,7 +88,7 @@ export class Link implements Socket {
   isViolated = false;
   /** It was taken away, or stood still. */
   isStruck = false;
-  /** What `close` was told to say, whenever it was called. */
+  /** What `close` was told to say where it had something to end. */
   readonly closeCodes: number[] = [];
   /** The broker has read DISCONNECT. */
   hasDisconnect = false;
