@@ -290,7 +290,7 @@ export class ServerDecoder5 extends Framer5 {
     if (start > end) return -MALFORMED_PACKET;
     const behind = start + readVarint(bytes, at, start);
     if (behind > end) return BAD_LENGTH;
-    const error = this.properties.take(bytes, start, behind, packet);
+    const error = this.properties.take(bytes, start, behind, packet) || textError(this.properties);
     return error === 0 ? behind : -error;
   }
 
@@ -493,4 +493,12 @@ function isClientReason(type: number, code: number): boolean {
   if (code === 0 || code === DISCONNECT_WITH_WILL || code === TOPIC_NAME_INVALID) return true;
   const isFromBoth = code <= IMPLEMENTATION_SPECIFIC_ERROR || code >= RECEIVE_MAXIMUM_EXCEEDED;
   return isFromBoth && code <= PAYLOAD_FORMAT_INVALID && isReason(DISCONNECT, code);
+}
+
+/** Reads all texts of properties. Returns 0, or a reason code that says what is wrong with one. */
+function textError(properties: Properties): number {
+  properties.toObject();
+  const error = properties.error;
+  properties.error = 0;
+  return error;
 }
