@@ -23,7 +23,7 @@ import type { Data, QoS } from "../client.js";
 import type { Subscriptions } from "../codec.js";
 import { WHOLE } from "../connection.js";
 import { Link } from "../optional/link.js";
-import { PUBACK, PUBLISH, PUBREC, SUBACK, SUBSCRIBE } from "../wire.js";
+import { PUBLISH, SUBACK, SUBSCRIBE } from "../wire.js";
 import type { Client5, MessageCallback5, MessageInfo5 } from "./client.js";
 import type { GivenProperties, Properties, PropertyVisitor } from "./properties.js";
 import type { Session5 } from "./session.js";
@@ -158,7 +158,7 @@ class RequestLink extends Link {
     Object.defineProperties(session, {
       onAck: {
         value: (type: number, packetId: number): void => {
-          const isOutcome = (type === PUBACK || type === PUBREC) && session.outbox.awaits(type, packetId) >= 0;
+          const isOutcome = session.outbox.awaits(type, packetId) >= 0;
           const reasonCode = session.decoder.reasonCode;
           onAck(type, packetId);
           if (isOutcome) this._acknowledged(packetId, reasonCode);
@@ -175,7 +175,7 @@ class RequestLink extends Link {
             bytes[start] |= OURS;
           }
           onSuback(packetId, bytes, start, end);
-          if (isOurs && !this._isSubscribed) this._endAll(reasonCode, this._waiting.length);
+          if (isOurs && !this._isSubscribed) this._endAll(reasonCode);
         },
         configurable: true,
       },
@@ -209,7 +209,7 @@ class RequestLink extends Link {
     if (!session.isUp() || this._waiting.length >= this.capacity || !this._subscribe()) return false;
     if (!publish(this._client, topic, payload, qos as QoS, given)) return false;
     const nowMs = this._client.hal.now();
-    const deadlineMs = (nowMs + timeoutMs) | 0;
+    const deadlineMs = nowMs + timeoutMs;
     const packetId = qos > 0 ? session.outbox.lastPacketId : 0;
     this._count = count;
     this._waiting.push({ callback, count, deadlineMs, packetId, failure: "timeout" });
@@ -218,22 +218,22 @@ class RequestLink extends Link {
   }
 
   override onConnect(sessionPresent: boolean): void {
-    const oldest = this._waiting.length;
     if (!sessionPresent) this._isSubscribed = false;
     this._subscribe();
-    if (!sessionPresent) this._endAll("lost", oldest);
+    if (!sessionPresent) this._endAll("lost");
     super.onConnect(sessionPresent);
   }
 
   override onOffline(reason: number): void {
     // What the broker has not answered is not asked again.
     this._subscribeId = 0;
-    if (this._session.cleanSession) this._endAll("lost", this._waiting.length);
+    if (this._session.cleanSession) this._endAll("lost");
     super.onOffline(reason);
   }
 
   override onDone(type: number, granted: Uint8Array | undefined): void {
-    if (type !== SUBACK || !this._isOurs) return super.onDone(type, granted);
+    if (!this._isOurs) return super.onDone(type, granted);
+    this._isOurs = false;
     // The application has not asked for it.
     const slots = this._client._callbacks.slots;
     const suback = slots.suback;
@@ -329,9 +329,9 @@ class RequestLink extends Link {
     this._timer.schedule((dueMs - nowMs) | 0);
   }
 
-  /** The oldest have no answer. What the callbacks ask meanwhile waits for its own. */
-  private _endAll(failure: RequestFailure, oldest: number): void {
-    for (let left = oldest; left > 0; left--) this._tell(this._take(0), failure);
+  /** Those that wait have no answer. What their callbacks ask waits for its own. */
+  private _endAll(failure: RequestFailure): void {
+    for (let left = this._waiting.length; left > 0; left--) this._tell(this._take(0), failure);
   }
 
   private _take(index: number): Waiting {
