@@ -100,14 +100,22 @@ export interface Requesting {
 }
 
 /** A request without its answer. */
-interface Waiting {
+class Waiting {
   readonly callback: ResponseCallback;
+  /** The last part of its Correlation Data. */
   readonly count: number;
   readonly deadlineMs: number;
   /** Of its PUBLISH, until the broker has acknowledged that; else 0. */
   packetId: number;
-  /** NO_MATCHING_SUBSCRIBERS, or what there is to say when the time is over. */
-  failure: RequestFailure;
+  /** What there is to say when its time is over: also NO_MATCHING_SUBSCRIBERS. */
+  failure: RequestFailure = "timeout";
+
+  constructor(callback: ResponseCallback, count: number, deadlineMs: number, packetId: number) {
+    this.callback = callback;
+    this.count = count;
+    this.deadlineMs = deadlineMs;
+    this.packetId = packetId;
+  }
 }
 
 class RequestLink extends Link {
@@ -212,7 +220,7 @@ class RequestLink extends Link {
     const deadlineMs = nowMs + timeoutMs;
     const packetId = qos > 0 ? session.outbox.lastPacketId : 0;
     this._count = count;
-    this._waiting.push({ callback, count, deadlineMs, packetId, failure: "timeout" });
+    this._waiting.push(new Waiting(callback, count, deadlineMs, packetId));
     if (this._waiting.length === 1 || ((this._armedMs - deadlineMs) | 0) > 0) this._arm(nowMs, deadlineMs);
     return true;
   }
