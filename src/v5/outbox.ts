@@ -18,6 +18,9 @@ export class Outbox5 extends Outbox {
   declare hasExpiring: boolean;
 
   override sendable(window: number, room: number): number {
+    const ack = this.table[this._next] & ACK;
+    // It holds back messages only; what follows filters is looked at once they have left [MQTT-3.3.4-8].
+    if (ack !== 0 && !isPublish(ack)) return super.sendable(window, 1);
     return super.sendable(window < this.receiveMaximum ? window : this.receiveMaximum, room);
   }
 

@@ -467,12 +467,13 @@ export class Session5 extends Session implements DecoderHandler5 {
       if (this._receivedIndex(packetId) === 0) encoder.reasonCode = PACKET_IDENTIFIER_NOT_FOUND;
     } else if (type === PUBREC && reasonCode < UNSPECIFIED_ERROR) {
       if (outbox.find(packetId) < 0) encoder.reasonCode = PACKET_IDENTIFIER_NOT_FOUND;
-    } else if (type === PUBREC || type === PUBACK) {
+    } else {
       const entry = outbox.awaits(type, packetId);
       if (entry < 0) return;
       // A failed PUBREC ends the exchange as PUBACK does [MQTT-4.3.3-4].
-      outbox.table[entry] = (outbox.table[entry] & ~ACK) | PUBACK;
-      const offset = outbox.acknowledge(PUBACK, packetId, reasonCode === 0 ? 0 : 1, this._nowMs);
+      const last = type === PUBREC ? PUBACK : type;
+      outbox.table[entry] = (outbox.table[entry] & ~ACK) | last;
+      const offset = outbox.acknowledge(last, packetId, reasonCode === 0 ? 0 : 1, this._nowMs);
       if (reasonCode !== 0) outbox.arena[offset] = reasonCode;
       this._handler.onDone();
       return;
