@@ -152,7 +152,10 @@ function describeConnect(packet: ConnectPacket): string[] {
   if (packet.isBridge) fields.push("Bridge=1");
   if (packet.hasUsername) fields.push(`Username=${packet.username === undefined ? "***" : showText(packet.username)}`);
   if (packet.hasPassword) fields.push("Password=***");
-  if (packet.lwt !== undefined) fields.push(`Will=(${describeMessage(packet.lwt, "", "").join(", ")})`);
+  if (packet.lwt !== undefined) {
+    const will = describeMessage(packet.lwt, "", "").concat(describeProperties(packet.lwt.properties));
+    fields.push(`Will=(${will.join(", ")})`);
+  }
   return fields;
 }
 
