@@ -223,8 +223,8 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
 }
 
 /**
- * Bytes of a PUBLISH of MQTT 5, which only its encoder knows; NEVER_FITS when there can be none, or the broker would not
- * take it.
+ * Bytes of a PUBLISH of MQTT 5, which only its encoder knows; NEVER_FITS when there can be none, or the broker would
+ * not take it.
  */
 function measure(
   client: Client5,
