@@ -41,7 +41,7 @@ export interface QueuePolicy {
 export interface Expiring {
   /**
    * Sets the age limit of the operation that was accepted last: call it directly behind a `publish` that answered true.
-   * Has no effect once the message has begun to leave.
+   * Has no effect once the message has begun to leave, nor where it expires before by itself (MQTT 5).
    *
    * @param afterMs 1..2^30, from now
    */
@@ -92,9 +92,16 @@ class QueueLink extends Link {
     if (outbox.operations === 0 || !this._isWaiting(outbox.operations - 1)) return;
     const entry = outbox.entry(outbox.operations - 1);
     const nowMs = this._hal.now();
+    let dueMs = (nowMs + afterMs) | 0;
+    if (this.connection.session.encoder.level === 5) {
+      // An even time is that of the message itself, which is not put off.
+      const isOwn = (outbox.table[entry] & EXPIRES) !== 0 && (outbox.table[entry + SENT_AT_MS] & 1) === 0;
+      const ownMs = outbox.table[entry + SENT_AT_MS];
+      dueMs = isOwn && ((ownMs - dueMs) | 0) < 0 ? ownMs : dueMs | 1;
+    }
     outbox.table[entry] |= EXPIRES;
-    outbox.table[entry + SENT_AT_MS] = nowMs + afterMs;
-    this._arm(nowMs, nowMs + afterMs);
+    outbox.table[entry + SENT_AT_MS] = dueMs;
+    this._arm(nowMs, dueMs);
   }
 
   /**

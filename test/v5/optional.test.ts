@@ -176,6 +176,68 @@ describe("queue", () => {
   });
 });
 
+describe("an age limit of a message that expires by itself (3.3.2.3.3)", () => {
+  const offline: Made = { cleansession: 0, options: { queueOffline: true } };
+  const queueing = (client: MqttClient5) => withQueuePolicy(client, {});
+  const waiting = (limitMs: number): Line<ReturnType<typeof queueing>> => {
+    const device = line(queueing, offline);
+    device.hal.advance(3);
+    device.client.publish("t", "x", 1, 0, null, { messageExpiryInterval: 100 });
+    device.client.expire(limitMs);
+    return device;
+  };
+
+  test("does not shorten what the broker is told", () => {
+    const device = waiting(30000);
+    device.hal.advance(20000);
+    device.up();
+    expect(device.sent()).toMatchObject([{ properties: { messageExpiryInterval: 100 } }]);
+  });
+
+  test("counts where it is the shorter one", () => {
+    const device = waiting(30000);
+    device.hal.advance(30001);
+    device.up();
+    expect(device.sent()).toEqual([]);
+  });
+
+  test("does not put off its end, and of that the broker is told how long it has left", () => {
+    const late = waiting(200000);
+    late.hal.advance(100000);
+    late.up();
+    expect(late.sent()).toEqual([]);
+    const early = waiting(200000);
+    early.hal.advance(60000);
+    early.up();
+    expect(early.sent()).toMatchObject([{ properties: { messageExpiryInterval: 40 } }]);
+  });
+
+  test("a later call counts, too", () => {
+    const device = waiting(10000);
+    device.client.expire(50000);
+    device.hal.advance(20000);
+    device.up();
+    expect(device.sent()).toMatchObject([{ properties: { messageExpiryInterval: 100 } }]);
+  });
+
+  test.each([[0, 20001], [1, 20000], [2, 20003]])("outlives a snapshot, %d ms and %d ms on", (before, sleptMs) => {
+    for (const [limitMs, left] of [[30000, 100], [200000, 80]]) {
+      const device = line((client) => withSnapshot(queueing(client)), offline);
+      device.hal.advance(3);
+      device.client.publish("t", "x", 1, 0, null, { messageExpiryInterval: 100 });
+      device.client.expire(limitMs);
+      device.hal.advance(before);
+      const bytes = new Uint8Array(200);
+      device.client.snapshot(bytes);
+      const next = line((client) => withSnapshot(queueing(client)), offline);
+      next.hal.advance(7);
+      expect(next.client.restore(bytes, sleptMs)).toBe(1);
+      next.up();
+      expect(next.sent()).toMatchObject([{ properties: { messageExpiryInterval: left } }]);
+    }
+  });
+});
+
 describe("streams", () => {
   const source = (text: string) => ({
     byteLength: text.length,
