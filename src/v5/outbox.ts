@@ -44,8 +44,9 @@ export class Outbox5 extends Outbox {
       if ((state & DONE) !== 0 || (ack !== 0 && !isPublish(ack))) continue;
       const offset = table[entry + OFFSET];
       if (this.arena[offset] >> 4 !== PUBLISH) continue;
-      if (!sessionPresent) {
-        table[entry] &= ~SENT;
+      if (!sessionPresent && (state & SENT) !== 0) {
+        // When it was sent is not when it expires.
+        table[entry] &= ~(SENT | EXPIRES);
         this.arena[offset] &= ~DUP;
       }
       const refused = this.arena[offset] & limits.refusedFlags;
@@ -108,7 +109,9 @@ export class Outbox5 extends Outbox {
       this.table.copyWithin(this.entry(i), from, from + ENTRY);
     }
     this.operations--;
-    // Nothing behind what has not left has its outcome: the oldest is as far as it was.
+    // What follows may have been refused.
+    this.passDone();
+    this.lookDone();
     if (this.watcher !== undefined) this.watcher.onRemoved(index, "expired");
   }
 }

@@ -214,7 +214,7 @@ describe("The broker's Receive Maximum", () => {
     expect(device.sent()).toEqual([]);
   });
 
-  test("of 65,535 is what holds when CONNACK names none; then the client's own limit is smaller [MQTT5-4.9.0-1]", () => {
+  test("is 65,535 when CONNACK names none; then the client's own limit is smaller [MQTT5-4.9.0-1]", () => {
     const device = new Device5({ options: { maxInflight: 3 } }).up();
     for (let i = 0; i < 5; i++) device.client.publish("t", "x", 1);
     expect(device.sent()).toHaveLength(3);
