@@ -337,7 +337,7 @@ export class Session5 extends Session implements DecoderHandler5 {
       return this._shortLeft;
     }
     if (this._mayExtra()) return this._pendingExtra();
-    if (outbox.hasExpiring && this.isUp() && outbox.passed < outbox.operations) outbox.expire(this._now());
+    if (outbox.hasExpiring && this._phase >= UP && outbox.passed < outbox.operations) outbox.expire(this._now());
     let count = super.pending(room);
     if (count === 0) {
       // The window is full, and no acknowledgement is waited for any more.
@@ -426,9 +426,9 @@ export class Session5 extends Session implements DecoderHandler5 {
       result = super.queue(kind, subject, payload);
     }
     const given = this.encoder.properties;
-    const seconds = given === undefined || typeof subject !== "string" ? undefined : given.messageExpiryInterval;
-    // A longer time cannot be counted, and none so long goes by unnoticed.
-    if (result >= 0 && seconds !== undefined && seconds < NEVER_MS / 1000) {
+    const seconds = given === undefined || typeof subject !== "string" ? 0 : given.messageExpiryInterval || 0;
+    // A longer time cannot be counted, and none so long goes by unnoticed; with none at all nothing would ever leave.
+    if (result >= 0 && seconds > 0 && seconds < NEVER_MS / 1000) {
       outbox.expireLast((this._now() + seconds * 1000) | 0);
     }
     return this._refused(result);
