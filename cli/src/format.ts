@@ -18,14 +18,14 @@ const ESCAPES: Record<string, string> = {
 const DIRECTIVES: Record<string, Part> = {
   "%": Buffer.from("%"),
   // Of MQTT 5; nothing where a message has no such property.
-  A: ({ properties }) => shown(properties.topicAlias),
-  C: ({ properties }) => shown(properties.contentType),
-  D: ({ properties }) => properties.correlationData ?? "",
-  E: ({ properties }) => shown(properties.messageExpiryInterval),
-  F: ({ properties }) => shown(properties.payloadFormatIndicator),
-  P: ({ properties }) => (properties.userProperty ?? []).map(([name, value]) => `${name}:${value}`).join(" "),
-  R: ({ properties }) => shown(properties.responseTopic),
-  S: ({ properties }) => (properties.subscriptionIdentifier ?? []).join(" "),
+  A: (message) => shown(message.properties?.topicAlias),
+  C: (message) => shown(message.properties?.contentType),
+  D: (message) => message.properties?.correlationData ?? "",
+  E: (message) => shown(message.properties?.messageExpiryInterval),
+  F: (message) => shown(message.properties?.payloadFormatIndicator),
+  P: (message) => (message.properties?.userProperty ?? []).map(([name, value]) => `${name}:${value}`).join(" "),
+  R: (message) => shown(message.properties?.responseTopic),
+  S: (message) => (message.properties?.subscriptionIdentifier ?? []).join(" "),
   I: (_message, date) => isoTime(date, false),
   J: (message, date) => jsonOf(message, date, true),
   U: (_message, date) => `${Math.floor(date.getTime() / 1000)}.${String(date.getTime() % 1000).padStart(3, "0")}000000`,
@@ -95,13 +95,13 @@ function hex(message: Message): string {
 }
 
 /**
- * One line with everything: names and their order are mosquitto_sub's, but for those of properties. A payload that is not UTF-8 is there as
- * `payload_base64` instead.
+ * One line with everything: names and their order are mosquitto_sub's, but for those of properties. A payload that is
+ * not UTF-8 is there as `payload_base64` instead.
  *
  * @param isJson the payload is JSON itself, and goes in as it is
  */
 function jsonOf(message: Message, date: Date, isJson: boolean): string {
-  const { topic, qos, retain, packetId, payload } = message;
+  const { topic, qos, retain, packetId, payload, properties = {} } = message;
   const start = {
     tst: isoTime(date, true),
     topic,
@@ -109,7 +109,7 @@ function jsonOf(message: Message, date: Date, isJson: boolean): string {
     retain: retain ? 1 : 0,
     payloadlen: payload.length,
     ...(packetId > 0 && { mid: packetId }),
-    ...(Object.keys(message.properties).length > 0 && { properties: jsonOfProperties(message.properties) }),
+    ...(Object.keys(properties).length > 0 && { properties: jsonOfProperties(properties) }),
   };
   const string = decode(payload);
   if (isJson) {

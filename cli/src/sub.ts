@@ -7,6 +7,7 @@ import type { Life } from "./life.js";
 import { integer, needMqtt5, readQos, readTopics, readUpToTwo, readVersion, text } from "./options.js";
 import type { QoS, Version } from "./options.js";
 import type { Messages, Status } from "./output.js";
+import { REFUSED } from "./session.js";
 import type { Message, Session, SubscriptionHandling } from "./session.js";
 import type { BrokerUrl } from "./url.js";
 
@@ -21,8 +22,6 @@ export interface SubOptions extends SubscriptionHandling {
 }
 
 const NEWLINE = Buffer.from("\n");
-/** The return code of SUBACK for a filter that was refused [MQTT-3.9.3-2]. */
-const REFUSED = 0x80;
 
 export function readSubOptions(values: Values, url: BrokerUrl | undefined): SubOptions {
   const version = readVersion(values);
@@ -83,12 +82,12 @@ export async function sub(
   messages: Messages,
 ): Promise<void> {
   const { filters, qos, format, hasNewline, ignoresRetained } = options;
-  const subscribed = session.subscribe(filters, qos).then((granted) => {
-    for (let i = 0; i < filters.length; i++) {
-      if (granted[i] < REFUSED) status.say(`Client ${session.clientId} subscribed to ${filters[i]}`);
-      else status.complain(`the broker refused the subscription to ${quote(filters[i])}`);
+  const subscribed = session.subscribe(filters, qos, options).then((results) => {
+    for (const { filter, reasonCode } of results) {
+      if (reasonCode < REFUSED) status.say(`Client ${session.clientId} subscribed to ${filter}`);
+      else status.complain(`the broker refused the subscription to ${quote(filter)}${session.because(reasonCode)}`);
     }
-    if (granted.every((code) => code === REFUSED)) throw new Failure("", EXIT_FAILURE);
+    if (results.every(({ reasonCode }) => reasonCode >= REFUSED)) throw new Failure("", EXIT_FAILURE);
   });
   // Messages are taken meanwhile: those that a session has kept come before the answer.
   subscribed.catch((failure: Failure) => life.end(failure));
