@@ -112,7 +112,11 @@ export function readArguments(command: CommandName, args: string[]): Values {
     const collect = (value: string, before?: string[]): string[] => [...(before ?? []), value];
     parser.addOption(isRepeated ? option.argParser(collect) : option);
   }
-  for (const option of switches) parser.addOption(option);
+  for (const option of switches) {
+    // "--no-local" is the name of a switch like others, not the opposite of one.
+    option.negate = false;
+    parser.addOption(option);
+  }
   const property: string[][] = [];
   try {
     parser.parse(spellOut(command, args, texts, switches, property), { from: "user" });

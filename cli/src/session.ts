@@ -293,8 +293,11 @@ function connectionOptions(options: ConnectionOptions): AsyncOptions {
 }
 
 function mqtt5Options({ properties, sessionExpirySeconds, authenticator }: ConnectionOptions): AsyncOptions {
-  // Those that are the client's own to say.
-  const { topicAliasMaximum, receiveMaximum: _, ...connect } = properties.connect ?? {};
+  const connect = { ...properties.connect };
+  const { topicAliasMaximum } = connect;
+  // Those that the library has other options for.
+  delete connect.topicAliasMaximum;
+  delete connect.receiveMaximum;
   if (sessionExpirySeconds !== undefined) connect.sessionExpiryInterval = sessionExpirySeconds;
   return {
     codec: mqtt5(topicAliasMaximum === undefined ? {} : { topicAliasMaximum }),
