@@ -99,11 +99,13 @@ export function readConnection(values: Values, url: BrokerUrl | undefined): Conn
   const username = url?.username || text(values, "username", "--username");
   if (username === "") throw new Failure("--username must not be empty: leave it out");
   const isPersistent = values.persistent === true;
-  const properties = readProperties((values.property ?? []) as string[][]);
+  const properties = readProperties(values.property as string[][]);
   if (Object.keys(properties).length > 0) needMqtt5(version, "--property");
+  // What DISCONNECT may say of the session is what CONNECT has not ruled out [MQTT-3.14.2-2].
+  if (properties.disconnect?.sessionExpiryInterval && !keepsSession(values)) {
+    throw new Failure("--property disconnect session-expiry-interval needs --session-expiry or --persistent");
+  }
   const password = readPassword(values, url, username);
-  const sessionExpirySeconds = readSessionExpiry(values, version, properties);
-  checkClosing(properties, isPersistent, sessionExpirySeconds);
   const will = readWill(values);
   if (properties.will !== undefined && will === undefined) {
     throw new Failure("--property will must be used together with --will-topic");
@@ -121,7 +123,7 @@ export function readConnection(values: Values, url: BrokerUrl | undefined): Conn
     authenticator: readAuthenticator(values, version, username, password),
     keepAliveSeconds: integer(values, "keepalive", "--keepalive", 0, 65535) ?? 300,
     isPersistent,
-    sessionExpirySeconds,
+    sessionExpirySeconds: readSessionExpiry(values),
     will,
     properties,
     maxInflight: integer(values, "maxInflight", "--max-inflight", 1, 65535) ?? 16,
@@ -268,26 +270,21 @@ function readAuthenticator(
   }
 }
 
-/** How long the broker keeps the session; undefined: as the library has it. */
-function readSessionExpiry(values: Values, version: Version, { connect }: PacketProperties): number | undefined {
-  const given = integer(values, "sessionExpiry", "--session-expiry", 0, 4294967295);
-  if (given !== undefined) needMqtt5(version, "--session-expiry");
-  const property = connect?.sessionExpiryInterval;
-  if (given !== undefined && property !== undefined) {
+/** How long the broker keeps the session; undefined: not at all, or with --persistent as long as it wants. */
+function readSessionExpiry(values: Values): number | undefined {
+  const seconds = integer(values, "sessionExpiry", "--session-expiry", 0, 4294967295);
+  if (seconds !== undefined) needMqtt5(readVersion(values), "--session-expiry");
+  const property = readProperties(values.property as string[][]).connect?.sessionExpiryInterval;
+  if (seconds !== undefined && property !== undefined) {
     throw new Failure("--session-expiry and --property connect session-expiry-interval are the same: leave one out");
   }
-  return given ?? property;
+  return seconds ?? property;
 }
 
-/** What DISCONNECT may say of the session is what CONNECT has not ruled out [MQTT-3.14.2-2]. */
-function checkClosing(
-  { disconnect }: PacketProperties,
-  isPersistent: boolean,
-  expirySeconds: number | undefined,
-): void {
-  const isKept = expirySeconds === undefined ? isPersistent : expirySeconds > 0;
-  if (isKept || !disconnect?.sessionExpiryInterval) return;
-  throw new Failure("--property disconnect session-expiry-interval needs --session-expiry or --persistent");
+/** True when the session outlasts its connection. */
+export function keepsSession(values: Values): boolean {
+  const seconds = readSessionExpiry(values);
+  return seconds === undefined ? values.persistent === true : seconds > 0;
 }
 
 function readWill(values: Values): Will | undefined {

@@ -435,7 +435,7 @@ describe("what is wrong is said in one line:", () => {
     ["sub", "-t a --json -v", "--json and --verbose contradict each other: leave one of them out"],
     ["connect", "--persistent", "--persistent needs --clientid: nobody could find the session again"],
     ["connect", "--reconnect-delay 1", "--reconnect-delay must be used together with --reconnect"],
-    ["pub", `${PUB} -q 2 --reconnect 1`, "--reconnect at QoS 2 needs --persistent: else a message could come twice"],
+    ["pub", `${PUB} -q 2 --reconnect 1`, "--reconnect at QoS 2 needs --persistent or --session-expiry: else"],
     ["connect", "--will-qos 1", "--will-qos must be used together with --will-topic"],
     ["connect", "--will-payload x", "--will-payload must be used together with --will-topic"],
     ["connect", "--will-retain", "--will-retain must be used together with --will-topic"],
