@@ -7,8 +7,7 @@
  */
 import type { Text } from "../../hal/socket.js";
 import { headerLength, writeHeader } from "../encoder.js";
-import { behindVarint } from "./encoder.js";
-import { readVarint } from "./properties.js";
+import { behindVarint, readVarint } from "./properties.js";
 import { TOPIC_ALIAS } from "./wire.js";
 
 /** Bytes of the longest packet that is sent with an alias. */
@@ -80,12 +79,12 @@ export class Aliases {
    * 0 when it is to leave as it is.
    */
   shorten(text: Text, bytes: Uint8Array, start: number, end: number): number {
-    const body = behindVarint(bytes, start + 1);
+    const body = behindVarint(bytes, start + 1, end);
     const topicStart = body + 2;
     const topicEnd = topicStart + ((bytes[body] << 8) | bytes[body + 1]);
     if (end - body > CAPACITY + topicEnd - topicStart) return 0;
     const lengthAt = topicEnd + ((bytes[start] & 6) === 0 ? 0 : 2);
-    const properties = behindVarint(bytes, lengthAt);
+    const properties = behindVarint(bytes, lengthAt, end);
     const propertyLength = readVarint(bytes, lengthAt, properties);
     const topic = text.decode(bytes, topicStart, topicEnd, false);
     this.choose(topic);

@@ -24,7 +24,7 @@ import {
   UNSUBACK,
 } from "../wire.js";
 import type { Properties } from "./properties.js";
-import { readVarint } from "./properties.js";
+import { behindVarint, readVarint } from "./properties.js";
 import { isReason } from "./reasons.js";
 import { AUTH, MALFORMED_PACKET, PACKET_TOO_LARGE, PROTOCOL_ERROR, SESSION_EXPIRY_INTERVAL } from "./wire.js";
 
@@ -138,10 +138,11 @@ export class Decoder5 extends Framer5 {
     const topicEnd = topicStart + ((bytes[body] << 8) | bytes[body + 1]);
     let at = topicEnd;
     let packetId = 0;
+    if (flags >= QOS_1) at += 2;
+    if (at >= behind) return 0;
     if (flags >= QOS_1) {
       const qos = flags & (QOS_1 | QOS_2);
-      at += 2;
-      if (at >= behind || qos === 0 || qos === (QOS_1 | QOS_2)) return 0;
+      if (qos === 0 || qos === (QOS_1 | QOS_2)) return 0;
       packetId = (bytes[topicEnd] << 8) | bytes[topicEnd + 1];
       if (packetId === 0) return 0;
     }
@@ -197,14 +198,10 @@ export class Decoder5 extends Framer5 {
     let at = start;
     let packetId = 0;
     let reasonCode = 0;
-    if (type === PINGRESP) {
-      handler.onPingresp();
-      return 0;
-    }
     if (type === CONNACK) {
       // Flags 7 to 1 are reserved [MQTT-3.2.2-1].
       if (bytes[at++] > 1) return BAD_FIELD;
-    } else if (type !== DISCONNECT && type !== AUTH) {
+    } else if (type < PINGRESP) {
       packetId = readUint16(bytes, at);
       if (packetId === 0) return BAD_PACKET_ID;
       at += 2;
@@ -213,7 +210,8 @@ export class Decoder5 extends Framer5 {
     if (!hasCodes && at < end) reasonCode = bytes[at++];
     let behind = at;
     if (at < end) {
-      while (bytes[behind++] > 127) if (behind === at + 4) return -MALFORMED_PACKET;
+      behind = behindVarint(bytes, at, end);
+      if (behind > end) return -MALFORMED_PACKET;
       const length = readVarint(bytes, at, behind);
       at = behind;
       behind += length;
@@ -238,6 +236,8 @@ export class Decoder5 extends Framer5 {
       handler.onDisconnect(reasonCode);
     } else if (type === AUTH) {
       handler.onAuth(reasonCode);
+    } else if (type === PINGRESP) {
+      handler.onPingresp();
     } else {
       handler.onAck(type, packetId);
     }

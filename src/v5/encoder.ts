@@ -10,7 +10,7 @@ import { ILL_FORMED, ILL_FORMED_PAYLOAD, NO_ROOM, TOO_LONG } from "../errors.js"
 import { isTopicName } from "../topic.js";
 import { CONNECT, DUP, MAX_FIELD_LENGTH, PUBLISH, PUBREL, RESERVED_FLAGS, RETAIN, SUBSCRIBE } from "../wire.js";
 import type { GivenProperties } from "./properties.js";
-import { readVarint, writeProperties, writeProperty } from "./properties.js";
+import { behindVarint, readVarint, writeProperties, writeProperty } from "./properties.js";
 import {
   AUTHENTICATION_DATA,
   AUTHENTICATION_METHOD,
@@ -195,9 +195,9 @@ export class Encoder5 implements PacketEncoder {
 
   filterCount(out: Uint8Array, offset: number, end: number): number {
     const isSubscribe = out[offset] >> 4 === SUBSCRIBE;
-    let at = behindVarint(out, offset + 1) + 2;
+    let at = behindVarint(out, offset + 1, end) + 2;
     const start = at;
-    at = behindVarint(out, at);
+    at = behindVarint(out, at, end);
     at += readVarint(out, start, at);
     let count = 0;
     while (at < end) {
@@ -257,10 +257,4 @@ function sealProperties(out: Uint8Array, start: number, at: number, end: number)
   const before = out[start - 1];
   writeHeader(out, start - 1, before, length);
   return at + more;
-}
-
-/** Where what follows a Variable Byte Integer is. */
-export function behindVarint(bytes: Uint8Array, at: number): number {
-  while (bytes[at] > 127) at++;
-  return at + 1;
 }

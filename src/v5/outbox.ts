@@ -8,8 +8,7 @@ import type { PacketEncoder } from "../codec.js";
 import { ACK, DONE, ENTRY, EXPIRES, isPublish, LENGTH, OFFSET, Outbox, SENT, SENT_AT_MS, STREAMED } from "../outbox.js";
 import { DUP, PUBLISH, RETAIN } from "../wire.js";
 import type { Encoder5 } from "./encoder.js";
-import { behindVarint } from "./encoder.js";
-import { findProperty, readVarint } from "./properties.js";
+import { behindVarint, findProperty, readVarint } from "./properties.js";
 import { MESSAGE_EXPIRY_INTERVAL, PACKET_TOO_LARGE, QOS_NOT_SUPPORTED, RETAIN_NOT_SUPPORTED } from "./wire.js";
 
 export class Outbox5 extends Outbox {
@@ -85,9 +84,9 @@ export class Outbox5 extends Outbox {
   /** Sets the Message Expiry Interval of the PUBLISH at `offset`, where it has one that is longer. */
   private _say(offset: number, seconds: number): void {
     const arena = this.arena;
-    const topic = behindVarint(arena, offset + 1);
+    const topic = behindVarint(arena, offset + 1, arena.length);
     const lengthAt = topic + 2 + ((arena[topic] << 8) | arena[topic + 1]) + ((arena[offset] & 6) === 0 ? 0 : 2);
-    const start = behindVarint(arena, lengthAt);
+    const start = behindVarint(arena, lengthAt, arena.length);
     let at = findProperty(arena, start, start + readVarint(arena, lengthAt, start), MESSAGE_EXPIRY_INTERVAL);
     if (at < 0) return;
     for (let shift = 24; shift >= 0; shift -= 8) arena[at++] = (seconds >> shift) & 255;

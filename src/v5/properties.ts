@@ -140,7 +140,7 @@ export class Properties {
   end = 0;
   /** Of a PUBLISH; 0: it has none. */
   topicAlias = 0;
-  private readonly _text: Text;
+  readonly _text: Text;
 
   /** @param text the platform's conversion of text; used by `get` and `toObject` only */
   constructor(text: Text) {
@@ -167,7 +167,7 @@ export class Properties {
       const rule = RULES[id];
       if ((rule >> (PACKETS + packet) & 1) === 0) return MALFORMED_PACKET;
       const type = rule & TYPE;
-      const next = behind(bytes, at, type);
+      const next = behind(bytes, at, end, type);
       if (next > end) return MALFORMED_PACKET;
       const bit = 1 << (id & 31);
       if (id !== USER_PROPERTY && ((id > 31 ? high : low) & bit) !== 0) {
@@ -199,7 +199,7 @@ export class Properties {
     while (at < end) {
       const id = bytes[at++];
       const type = RULES[id] & TYPE;
-      const next = behind(bytes, at, type);
+      const next = behind(bytes, at, end, type);
       visit(id, bytes, type === BINARY || type === STRING ? at + 2 : at, next);
       at = next;
     }
@@ -246,7 +246,7 @@ export class Properties {
     if (type === STRING) return this._text.decode(bytes, start, end, false);
     if (type === BINARY) return bytes.slice(start, end);
     if (type !== PAIR) return readNumber(bytes, start, end, type);
-    const value = behind(bytes, start, STRING);
+    const value = behind(bytes, start, end, STRING);
     return [this._text.decode(bytes, start + 2, value, false), this._text.decode(bytes, value + 2, end, false)];
   }
 }
@@ -256,29 +256,34 @@ export function findProperty(bytes: Uint8Array, start: number, end: number, id: 
   for (let at = start; at < end;) {
     const each = bytes[at++];
     if (each === id) return at;
-    at = behind(bytes, at, RULES[each] & TYPE);
+    at = behind(bytes, at, end, RULES[each] & TYPE);
   }
   return -1;
 }
 
-/** Where the value that begins at `at` ends; it may seem to be behind what there is. */
-function behind(bytes: Uint8Array, at: number, type: number): number {
+/** Where the value that begins at `at` ends: behind `end` when it is not all there. */
+function behind(bytes: Uint8Array, at: number, end: number, type: number): number {
   if (type <= UINT16) return at + type;
   if (type === UINT32) return at + 4;
-  if (type === VARINT) {
-    let next = at;
-    while (bytes[next++] > 127) if (next === at + 4) return Infinity;
-    return next;
-  }
+  if (type === VARINT) return behindVarint(bytes, at, end);
+  if (at + 2 > end) return Infinity;
   const next = at + 2 + ((bytes[at] << 8) | bytes[at + 1]);
-  return type === PAIR ? behind(bytes, next, STRING) : next;
+  return type === PAIR ? behind(bytes, next, end, STRING) : next;
+}
+
+/** Where the Variable Byte Integer that begins at `at` ends: behind `end` when it is not all there, or too long. */
+export function behindVarint(bytes: Uint8Array, at: number, end: number): number {
+  let next = at;
+  do if (next === end || next === at + 4) return Infinity;
+  while (bytes[next++] > 127);
+  return next;
 }
 
 /** Checks one string with its length, or two. Returns 0 or a reason code. */
 function checkTexts(bytes: Uint8Array, at: number, end: number, id: number): number {
   for (let next = at; next < end;) {
     const start = next + 2;
-    next = behind(bytes, next, STRING);
+    next = behind(bytes, next, end, STRING);
     let isAscii = true;
     for (let i = start; i < next; i++) {
       const byte = bytes[i];
@@ -403,7 +408,7 @@ export function writeProperty(
   if (typeof value === "string" || value instanceof Uint8Array) return writeField(text, out, at, end, value);
   let rest = Number(value);
   const type = RULES[id] & TYPE;
-  const behindIt = type === VARINT ? at + headerLength(rest) - 1 : behind(out, at, type);
+  const behindIt = type === VARINT ? at + headerLength(rest) - 1 : behind(out, at, end, type);
   if (behindIt > end) return NO_ROOM;
   // A number of seven bits each is written as the length of a packet is.
   if (type === VARINT) return writeHeader(out, at - 1, id, rest);

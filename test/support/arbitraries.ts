@@ -2,11 +2,11 @@
 import fc from "fast-check";
 import type { Packet, Sender } from "./packets.js";
 
-const qos = fc.integer({ min: 0, max: 2 });
-const packetId = fc.integer({ min: 1, max: 65535 });
+export const qos = fc.integer({ min: 0, max: 2 });
+export const packetId = fc.integer({ min: 1, max: 65535 });
 /** Any characters but U+0000; lone surrogates are no characters. */
-const text = fc.string({ unit: "binary", maxLength: 12 }).map((string) => string.replaceAll("\0", " "));
-const topicName = fc
+export const text = fc.string({ unit: "binary", maxLength: 12 }).map((string) => string.replaceAll("\0", " "));
+export const topicName = fc
   .string({ unit: "binary", minLength: 1, maxLength: 12 })
   .map((string) => string.replace(/[\0+#]/g, "/"));
 const level = fc.oneof(fc.constantFrom("", "+", "a", "é", "温度"), topicName.map((name) => name.replaceAll("/", "-")));
@@ -15,10 +15,10 @@ const topicFilter = fc
   .tuple(fc.array(level, { minLength: 1, maxLength: 3 }), fc.boolean())
   .map(([levels, isMultiLevel]) => levels.concat(isMultiLevel ? ["#"] : []).join("/"))
   .map((filter) => (filter === "" ? "/" : /^\d/.test(filter) ? `/${filter}` : filter));
-const topicFilters = fc.uniqueArray(topicFilter, { minLength: 1, maxLength: 4 });
+export const topicFilters = fc.uniqueArray(topicFilter, { minLength: 1, maxLength: 4 });
 
 /** A string with one character per byte. */
-function binary(maxLength: number): fc.Arbitrary<string> {
+export function binary(maxLength: number): fc.Arbitrary<string> {
   return fc.uint8Array({ maxLength }).map((bytes) => Buffer.from(bytes).toString("latin1"));
 }
 

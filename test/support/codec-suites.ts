@@ -22,7 +22,7 @@ import { POISON, hex, join, wire } from "./bytes.js";
 import type { Feeding, Outcome, Received } from "./feed.js";
 import { Bench, feed } from "./feed.js";
 import type { Packet, Publish, Sender } from "./packets.js";
-import { framed, reference, remainingLength, write } from "./packets.js";
+import { reference, remainingLength, write } from "./packets.js";
 
 /** A PUBLISH at QoS 0, no flag set; tests say what differs. */
 const message = { type: "PUBLISH", dup: false, qos: 0, retain: false, packetId: 0, payload: "" } as const;
@@ -43,8 +43,14 @@ export function cuttings(length: number): number[][] {
   return all;
 }
 
+/** As `Outcome`, of any version of MQTT. */
+interface Expected {
+  packets: object[];
+  result: number;
+}
+
 /** Feeds `stream` in every cutting, outside and inside of the scratch area, and expects the same of each. */
-export function expectHoweverCut(sender: Sender, stream: Uint8Array, expected: Outcome, feeding: Feeding = {}): void {
+export function expectHoweverCut(sender: Sender, stream: Uint8Array, expected: Expected, feeding: Feeding = {}): void {
   for (const isInside of [false, true]) {
     for (const sizes of cuttings(stream.length)) {
       const how = { ...feeding, isInside, sizes };
@@ -61,16 +67,15 @@ export function expectHoweverCut(sender: Sender, stream: Uint8Array, expected: O
 export type BadInput = [title: string, bytes: string | Uint8Array, error: number];
 
 /** Behind a good packet, and with another one behind it: nothing but the first is heard of. */
-export function refuses(sender: Sender, table: BadInput[]): void {
+export function refuses(sender: Sender, table: BadInput[], feeding: Feeding = {}): void {
   for (const [title, notation, error] of table) {
     it(`refuses ${title}`, () => {
       const bytes = typeof notation === "string" ? wire(notation) : notation;
-      expectHoweverCut(sender, bytes, { packets: [], result: error });
+      expectHoweverCut(sender, bytes, { packets: [], result: error }, feeding);
       const neighbour = wire("40 02 0001");
-      expectHoweverCut(sender, join(neighbour, bytes, neighbour), {
-        packets: [{ type: "PUBACK", packetId: 1 }],
-        result: error,
-      });
+      const { packets } = feed(sender, neighbour, feeding);
+      expect(packets).toMatchObject([{ type: "PUBACK", packetId: 1 }]);
+      expectHoweverCut(sender, join(neighbour, bytes, neighbour), { packets, result: error }, feeding);
     });
   }
 }
@@ -186,26 +191,180 @@ export function firstBytesSuite(sender: Sender, valid: string, unexpected: strin
   });
 }
 
-export function decoderSuite(sender: Sender): void {
-  const before = framed(0x32, wire("0001 'n' 0102 'payload'"));
+/** What there is of a version of MQTT, and of a side that sends it, for `streamSuite`. */
+export interface Kit<P extends { type: string }> {
+  sender: Sender;
+  vectors: { title: string; bytes: Uint8Array; packet: P }[];
+  any: fc.Arbitrary<P>;
+  reference(packet: P): Uint8Array;
+  /** A packet as the decoder is to report it. */
+  received(packet: P): object;
+  feeding: Feeding;
+}
+
+/** What holds for each version of MQTT: packets come out of a stream as they went in, however it is cut. */
+export function streamSuite<P extends { type: string }>(kit: Kit<P>): void {
+  const { sender, vectors, any, reference, received, feeding } = kit;
+  // A message ahead, of which the last two bytes are payload in each version.
+  const before = wire("32 07 0001 'n' 0102 00 'p'");
   const behind = wire("70 02 0304");
+  const packetBehind = feed(sender, behind, feeding).packets[0];
 
   describe("vectors", () => {
-    for (const { title, bytes, packet } of vectorsFrom(sender)) {
+    for (const { title, bytes, packet } of vectors) {
       it(`reads ${title}, however it is cut`, () => {
-        expectHoweverCut(sender, bytes, { packets: [received(packet)], result: bytes.length });
+        expectHoweverCut(sender, bytes, { packets: [received(packet)], result: bytes.length }, feeding);
       });
 
       it(`reads ${title} between other packets, however they are cut`, () => {
         const stream = join(before, bytes, behind, new Uint8Array([bytes[0]]));
-        const [first, last] = [feed(sender, before), feed(sender, behind)];
+        const first = feed(sender, before, feeding);
         expectHoweverCut(sender, stream, {
-          packets: [...first.packets, received(packet), ...last.packets],
+          packets: [...first.packets, received(packet), packetBehind],
           result: stream.length,
-        });
+        }, feeding);
       });
     }
   });
+
+  describe("reset()", () => {
+    it("forgets a packet of which any part was read", () => {
+      for (const { bytes, packet } of vectors) {
+        for (let length = 0; length < bytes.length; length++) {
+          const { decoder, recorder, push } = new Bench(sender, { scratchLength: 512, ...feeding });
+          push(bytes, 0, length);
+          decoder.reset();
+          expect(decoder.isMidPacket()).toBe(false);
+          expect(decoder.filled).toBe(0);
+          expect(push(bytes)).toBe(bytes.length);
+          expect(recorder.packets.at(-1)).toEqual(received(packet));
+        }
+      }
+    });
+
+    it("forgets an error", () => {
+      const { decoder, recorder, push } = new Bench(sender, { scratchLength: 512, ...feeding });
+      expect(push(wire("00 00 40 02 0001"))).toBe(BAD_HEADER);
+      decoder.reset();
+      expect(push(wire("40 02 0001"))).toBe(4);
+      expect(recorder.packets).toMatchObject([{ type: "PUBACK", packetId: 1 }]);
+    });
+
+    it("inside a call ends `push` without one more call, and what is pushed next begins a stream", () => {
+      for (const { title, bytes, packet } of vectors) {
+        const isMessage = packet.type === "PUBLISH";
+        const { payload } = packet as unknown as Publish;
+        // With all of the packet and another one behind it, or but a part of the payload.
+        const lengths = [bytes.length + behind.length];
+        if (isMessage && payload.length > 1) lengths.push(bytes.length - 1);
+        for (const call of isMessage ? ["onPublish", "onPayload"] : ["the packet"]) {
+          for (const length of lengths) {
+            const { decoder, recorder, push } = new Bench(sender, { scratchLength: 512, ...feeding });
+            let calls = 0;
+            recorder.onCall = () => {
+              if (recorder.hasParts() || recorder.calls < (call === "onPayload" ? 2 : 1)) return;
+              ({ calls } = recorder);
+              decoder.reset();
+            };
+            const at = push(join(bytes, behind), 0, length);
+            expect({ title, call, isBehind: at > bytes.length, calls }).toEqual({
+              title,
+              call,
+              isBehind: false,
+              calls: recorder.calls,
+            });
+            expect(decoder.isMidPacket()).toBe(false);
+            expect(decoder.filled).toBe(0);
+            recorder.onCall = () => undefined;
+            recorder.forget();
+            expect(push(behind)).toBe(behind.length);
+            expect(recorder.packets.at(-1)).toEqual(packetBehind);
+          }
+        }
+      }
+    });
+  });
+
+  it("is inside a packet from behind its first byte until behind its last, and gathers nothing between packets", () => {
+    for (const { bytes } of vectors) {
+      const { decoder, push } = new Bench(sender, { scratchLength: 512, ...feeding });
+      for (let at = 0; at < bytes.length; at++) {
+        expect(decoder.isMidPacket()).toBe(at > 0);
+        push(bytes, at, at + 1);
+        expect(decoder.filled).toBeLessThanOrEqual(at + 1);
+      }
+      expect(decoder.isMidPacket()).toBe(false);
+      expect(decoder.filled).toBe(0);
+    }
+  });
+
+  describe("any stream", () => {
+    it("yields the same packets however it is cut", () => {
+      fc.assert(
+        fc.property(
+          fc.array(any, { maxLength: 8 }),
+          fc.array(chunkSizes, { minLength: 1, maxLength: 3 }),
+          fc.boolean(),
+          (packets, cuts, isInside) => {
+            const stream = join(...packets.map(reference));
+            for (const sizes of cuts) {
+              const outcome = feed(sender, stream, { ...feeding, sizes, isInside, scratchLength: 700 });
+              expect(outcome).toEqual({ packets: packets.map(received), result: stream.length });
+            }
+          },
+        ),
+        { numRuns: 1500 },
+      );
+    });
+
+    it("yields the same packets when the handler stops the decoder now and then", () => {
+      fc.assert(
+        fc.property(
+          fc.array(any, { maxLength: 8 }),
+          fc.array(fc.boolean(), { minLength: 1, maxLength: 12 }),
+          chunkSizes,
+          fc.boolean(),
+          (packets, stops, sizes, isInside) => {
+            const stream = join(...packets.map(reference));
+            let call = 0;
+            const onCall = (decoder: StreamDecoder): void => {
+              if (stops[call++ % stops.length]) decoder.stop();
+            };
+            const outcome = feed(sender, stream, { ...feeding, sizes, isInside, onCall, scratchLength: 700 });
+            expect(outcome).toEqual({ packets: packets.map(received), result: stream.length });
+          },
+        ),
+        { numRuns: 1500 },
+      );
+    });
+  });
+
+  // Whether a stream is valid or not: every access is inside what was lent, and how it is cut makes no difference.
+  it("neither throws nor reads or writes out of bounds in ten thousand mutations of valid streams", () => {
+    const streams = vectors.map(({ bytes }) => bytes);
+    fc.assert(
+      fc.property(
+        fc.array(fc.constantFrom(...streams), { minLength: 1, maxLength: 4 }),
+        fc.array(mutation, { minLength: 1, maxLength: 4 }),
+        chunkSizes,
+        (parts, mutations, sizes) => {
+          const stream = mutations.reduce((bytes, mutate) => mutate(bytes), join(...parts));
+          const { scratchLength = 48 } = feeding;
+          const outcome = JSON.stringify(feed(sender, stream, { ...feeding, scratchLength }));
+          const guarded = feed(sender, stream, { ...feeding, scratchLength, sizes, isGuarded: true });
+          const inside = feed(sender, stream, { ...feeding, scratchLength, sizes, isInside: true });
+          expect([JSON.stringify(guarded), JSON.stringify(inside)]).toEqual([outcome, outcome]);
+        },
+      ),
+      { numRuns: 10000 },
+    );
+  });
+}
+
+export function decoderSuite(sender: Sender): void {
+  const behind = wire("70 02 0304");
+
+  streamSuite({ sender, vectors: vectorsFrom(sender), any: packetFrom(sender), reference, received, feeding: {} });
 
   describe("remaining length (2.2.3)", () => {
     for (const length of EDGES) {
@@ -370,116 +529,7 @@ export function decoderSuite(sender: Sender): void {
     });
   });
 
-  describe("reset()", () => {
-    it("forgets a packet of which any part was read", () => {
-      for (const { bytes, packet } of vectorsFrom(sender)) {
-        for (let length = 0; length < bytes.length; length++) {
-          const { decoder, recorder, push } = new Bench(sender);
-          push(bytes, 0, length);
-          decoder.reset();
-          expect(decoder.isMidPacket()).toBe(false);
-          expect(decoder.filled).toBe(0);
-          expect(push(bytes)).toBe(bytes.length);
-          expect(recorder.packets.at(-1)).toEqual(received(packet));
-        }
-      }
-    });
-
-    it("forgets an error", () => {
-      const { decoder, recorder, push } = new Bench(sender);
-      expect(push(wire("00 00 40 02 0001"))).toBe(BAD_HEADER);
-      decoder.reset();
-      expect(push(wire("40 02 0001"))).toBe(4);
-      expect(recorder.packets).toEqual([{ type: "PUBACK", packetId: 1 }]);
-    });
-
-    it("inside a call ends `push` without one more call, and what is pushed next begins a stream", () => {
-      for (const { title, bytes, packet } of vectorsFrom(sender)) {
-        const isMessage = packet.type === "PUBLISH";
-        // With all of the packet and another one behind it, or but a part of the payload.
-        const lengths = [bytes.length + behind.length];
-        if (isMessage && packet.payload.length > 1) lengths.push(bytes.length - 1);
-        for (const call of isMessage ? ["onPublish", "onPayload"] : ["the packet"]) {
-          for (const length of lengths) {
-            const { decoder, recorder, push } = new Bench(sender);
-            let calls = 0;
-            recorder.onCall = () => {
-              if (recorder.hasParts() || recorder.calls < (call === "onPayload" ? 2 : 1)) return;
-              ({ calls } = recorder);
-              decoder.reset();
-            };
-            const at = push(join(bytes, behind), 0, length);
-            expect({ title, call, isBehind: at > bytes.length, calls }).toEqual({
-              title,
-              call,
-              isBehind: false,
-              calls: recorder.calls,
-            });
-            expect(decoder.isMidPacket()).toBe(false);
-            expect(decoder.filled).toBe(0);
-            recorder.onCall = () => undefined;
-            recorder.forget();
-            expect(push(behind)).toBe(behind.length);
-            expect(recorder.packets.at(-1)).toEqual({ type: "PUBCOMP", packetId: 0x0304 });
-          }
-        }
-      }
-    });
-  });
-
-  it("is inside a packet from behind its first byte until behind its last, and gathers nothing between packets", () => {
-    for (const { bytes } of vectorsFrom(sender)) {
-      const { decoder, push } = new Bench(sender);
-      for (let at = 0; at < bytes.length; at++) {
-        expect(decoder.isMidPacket()).toBe(at > 0);
-        push(bytes, at, at + 1);
-        expect(decoder.filled).toBeLessThanOrEqual(at + 1);
-      }
-      expect(decoder.isMidPacket()).toBe(false);
-      expect(decoder.filled).toBe(0);
-    }
-  });
-
   describe("any stream", () => {
-    it("yields the same packets however it is cut", () => {
-      fc.assert(
-        fc.property(
-          fc.array(packetFrom(sender), { maxLength: 8 }),
-          fc.array(chunkSizes, { minLength: 1, maxLength: 3 }),
-          fc.boolean(),
-          (packets, cuts, isInside) => {
-            const stream = join(...packets.map(reference));
-            for (const sizes of cuts) {
-              const outcome = feed(sender, stream, { sizes, isInside, scratchLength: 700 });
-              expect(outcome).toEqual({ packets: packets.map(received), result: stream.length });
-            }
-          },
-        ),
-        { numRuns: 1500 },
-      );
-    });
-
-    it("yields the same packets when the handler stops the decoder now and then", () => {
-      fc.assert(
-        fc.property(
-          fc.array(packetFrom(sender), { maxLength: 8 }),
-          fc.array(fc.boolean(), { minLength: 1, maxLength: 12 }),
-          chunkSizes,
-          fc.boolean(),
-          (packets, stops, sizes, isInside) => {
-            const stream = join(...packets.map(reference));
-            let call = 0;
-            const onCall = (decoder: StreamDecoder): void => {
-              if (stops[call++ % stops.length]) decoder.stop();
-            };
-            const outcome = feed(sender, stream, { sizes, isInside, onCall, scratchLength: 700 });
-            expect(outcome).toEqual({ packets: packets.map(received), result: stream.length });
-          },
-        ),
-        { numRuns: 1500 },
-      );
-    });
-
     it("tells a topic name that is too long for the scratch area by an empty window, and reads on", () => {
       fc.assert(
         fc.property(
@@ -500,26 +550,5 @@ export function decoderSuite(sender: Sender): void {
         { numRuns: 1500 },
       );
     });
-  });
-
-  // Whether a stream is valid or not: every access is inside what was lent, and how it is cut makes no difference.
-  it("neither throws nor reads or writes out of bounds in ten thousand mutations of valid streams", () => {
-    const streams = vectorsFrom(sender).map(({ bytes }) => bytes);
-    fc.assert(
-      fc.property(
-        fc.array(fc.constantFrom(...streams), { minLength: 1, maxLength: 4 }),
-        fc.array(mutation, { minLength: 1, maxLength: 4 }),
-        chunkSizes,
-        (parts, mutations, sizes) => {
-          const stream = mutations.reduce((bytes, mutate) => mutate(bytes), join(...parts));
-          const scratchLength = 48;
-          const outcome = JSON.stringify(feed(sender, stream, { scratchLength }));
-          const guarded = feed(sender, stream, { scratchLength, sizes, isGuarded: true });
-          const inside = feed(sender, stream, { scratchLength, sizes, isInside: true });
-          expect([JSON.stringify(guarded), JSON.stringify(inside)]).toEqual([outcome, outcome]);
-        },
-      ),
-      { numRuns: 10000 },
-    );
   });
 }

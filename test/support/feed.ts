@@ -15,8 +15,13 @@ import { TYPES } from "./packets.js";
 /** A packet as it was received: of a PUBLISH also what the decoder says of its length. */
 export type Received = Packet | (Publish & { packetLength: number }) | { type: "unsupported level"; level: number };
 
+/** A decoder of what `sender` sends, with the recorder that is its handler. */
+export type Open = (sender: Sender, scratch: Uint8Array) => { decoder: StreamDecoder; recorder: Recorder };
+
 /** How a stream is fed. */
 export interface Feeding {
+  /** Default: the decoders of 3.1.1. */
+  open?: Open;
   /** Lengths of the chunks, over and over again. Default: all at once. */
   sizes?: number[];
   /** Bytes of scratch. Default: 512. */
@@ -40,8 +45,7 @@ export interface Outcome {
 export function feed(sender: Sender, stream: Uint8Array, feeding: Feeding = {}): Outcome {
   const scratch = new Uint8Array(feeding.scratchLength ?? 512).fill(POISON);
   const lent = feeding.isGuarded ? guarded(scratch, 0, scratch.length) : scratch;
-  const recorder = new Recorder(lent);
-  const decoder = decoderOf(sender, recorder, lent);
+  const { decoder, recorder } = (feeding.open ?? open)(sender, lent);
   recorder.onCall = () => feeding.onCall?.(decoder);
   const sizes = feeding.sizes ?? [stream.length];
   let at = 0;
@@ -78,14 +82,18 @@ export function decoderOf(sender: Sender, recorder: Recorder, scratch: Uint8Arra
   return sender === "client" ? new ServerDecoder(recorder, scratch) : new Decoder(recorder, scratch);
 }
 
+const open: Open = (sender, scratch) => {
+  const recorder = new Recorder(scratch);
+  return { decoder: decoderOf(sender, recorder, scratch), recorder };
+};
+
 /** The same with its surroundings, for tests that push step by step. */
 export class Bench {
-  readonly scratch = new Uint8Array(64);
-  readonly recorder = new Recorder(this.scratch);
-  readonly decoder: Decoder | ServerDecoder;
+  readonly recorder: Recorder;
+  readonly decoder: StreamDecoder;
 
-  constructor(sender: Sender) {
-    this.decoder = decoderOf(sender, this.recorder, this.scratch);
+  constructor(sender: Sender, { open: opens = open, scratchLength = 64 }: Feeding = {}) {
+    ({ decoder: this.decoder, recorder: this.recorder } = opens(sender, new Uint8Array(scratchLength)));
   }
 
   /** `push`, by default of everything. */
@@ -136,8 +144,8 @@ export class Recorder implements DecoderHandler, ServerDecoderHandler {
   /** The message whose payload is coming, and how much of it is. */
   private publish: Publish | undefined;
   private owed = 0;
-  private fields: (string | undefined)[] = [];
-  private readonly filters: [string, number][] = [];
+  protected fields: (string | undefined)[] = [];
+  protected readonly filters: [string, number][] = [];
 
   constructor(scratch: Uint8Array) {
     this.scratch = scratch;
@@ -178,6 +186,7 @@ export class Recorder implements DecoderHandler, ServerDecoderHandler {
       packetId,
       topicName: topic === "" ? null : text(topic),
       payload: "",
+      ...this.beside(),
     };
     this.owed = payloadLength;
     this.packets.push(Object.assign(this.publish, { packetLength }));
@@ -276,7 +285,7 @@ export class Recorder implements DecoderHandler, ServerDecoderHandler {
   }
 
   /** The bytes of a window, which must lie within what was lent, one character each. */
-  private read(bytes: Uint8Array, start: number, end: number): string {
+  protected read(bytes: Uint8Array, start: number, end: number): string {
     const isChunk = bytes === this.chunk && start >= this.chunkStart && end <= this.chunkEnd;
     const isScratch = bytes === this.scratch && start >= 0 && end <= this.scratch.length;
     if (!(isChunk || isScratch) || start > end) throw new Error(`The window [${start}, ${end}) was not lent`);
@@ -287,13 +296,19 @@ export class Recorder implements DecoderHandler, ServerDecoderHandler {
     return characters;
   }
 
-  private add(packet: Received): void {
+  /** One of another version is no `Received`: who asks for packets of it knows. */
+  protected add<P extends { type: string }>(packet: P): void {
     if (this.publish !== undefined) throw new Error(`${packet.type} inside of a payload`);
-    this.packets.push(packet);
+    this.packets.push({ ...packet, ...this.beside() } as unknown as Received);
     this.called();
   }
 
-  private called(): void {
+  /** What a packet has beside the arguments of its call. */
+  protected beside(): object {
+    return {};
+  }
+
+  protected called(): void {
     this.calls++;
     this.onCall();
   }
@@ -302,7 +317,7 @@ export class Recorder implements DecoderHandler, ServerDecoderHandler {
 const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** The string that bytes encode, or, where they are ill-formed, something else that is as different as they are. */
-function text(characters: string): string {
+export function text(characters: string): string {
   const bytes = Buffer.from(characters, "latin1");
   try {
     return utf8.decode(bytes);

@@ -226,7 +226,7 @@ export function remainingLength(length: number): Uint8Array {
   return new Uint8Array(bytes);
 }
 
-function byte(value: number): Uint8Array {
+export function byte(value: number): Uint8Array {
   return new Uint8Array([value]);
 }
 
