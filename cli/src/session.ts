@@ -8,6 +8,7 @@ import type { Hal } from "../../hal/socket.js";
 import { describeConnection, describePacket, traced } from "../../src/optional/trace.js";
 import { withAuth } from "../../src/v5/auth.js";
 import type { ReceivedProperties } from "../../src/v5/properties.js";
+import { readMqtt5 } from "../../src/v5/trace.js";
 import { mqtt5 } from "../../src/v5/v5.js";
 import { DISCONNECT } from "../../src/wire.js";
 import { NO_MATCHING_SUBSCRIBERS, UNSPECIFIED_ERROR, UNSUPPORTED_PROTOCOL_VERSION } from "../../src/v5/wire.js";
@@ -244,13 +245,14 @@ export class Session {
       const tell = (what: string): void => this.#status.trace(`Client ${printable(this.clientId)} ${what}`);
       return traced(platform, (packet) => tell(describePacket(packet, true)), {
         onConnection: (event) => tell(describeConnection(event)),
+        mqtt5: readMqtt5,
       });
     }
     if (isQuiet) return platform;
     return traced(platform, (packet) => {
       if (!packet.isSent || !TOLD.includes(packet.type)) return;
       if (packet.type !== "PUBLISH" || !this.#status.hasProgress) this.#say(describePacket(packet));
-    });
+    }, { mqtt5: readMqtt5 });
   }
 
   #say(what: string): void {

@@ -83,9 +83,13 @@ export async function sub(
 ): Promise<void> {
   const { filters, qos, format, hasNewline, ignoresRetained } = options;
   const subscribed = session.subscribe(filters, qos, options).then((results) => {
-    for (const { filter, reasonCode } of results) {
-      if (reasonCode < REFUSED) status.say(`Client ${session.clientId} subscribed to ${filter}`);
-      else status.complain(`the broker refused the subscription to ${quote(filter)}${session.because(reasonCode)}`);
+    for (const { filter, reasonCode, properties } of results) {
+      if (reasonCode < REFUSED) {
+        status.say(`Client ${session.clientId} subscribed to ${filter}`);
+      } else {
+        const why = session.because(reasonCode, properties);
+        status.complain(`the broker refused the subscription to ${quote(filter)}${why}`);
+      }
     }
     if (results.every(({ reasonCode }) => reasonCode >= REFUSED)) throw new Failure("", EXIT_FAILURE);
   });
