@@ -12,12 +12,13 @@ import type { Client } from "../client.js";
 import type { Outbox, OutboxWatcher } from "../outbox.js";
 import { ENTRY } from "../outbox.js";
 import type { Hal, Timer } from "../../hal/socket.js";
-import { SUBACK, SUBSCRIPTION_FAILURE } from "../wire.js";
+import { SUBSCRIPTION_FAILURE } from "../wire.js";
 import { Link } from "./link.js";
 
 /**
  * - `"delivered"`: acknowledged, or at QoS 0 handed to the network stack.
- * - `"refused"`: a subscribe for which the broker granted nothing.
+ * - `"refused"`: a subscribe for which the broker granted nothing. With MQTT 5 also an unsubscribe of which it took
+ *   nothing, and a message that it refused, or that is beyond the limits it has told since.
  * - `"expired"`: it was too old before it could leave (see `withQueuePolicy`).
  * - `"dropped"`: it made room for a newer message (see `withQueuePolicy`).
  * - `"lost"`: its session ended first, and does not keep it.
@@ -29,7 +30,8 @@ export type Outcome = "delivered" | "refused" | "expired" | "dropped" | "lost";
 /**
  * An operation has ended. Never called inside a call of the client.
  *
- * @param granted of a subscribe that was answered: a code for each filter, as `SubscribeCallback` has them
+ * @param granted of a subscribe that was answered: a code for each filter, as `SubscribeCallback` has them; with MQTT 5
+ *   also of an unsubscribe, and the one of a message where that is not 0
  */
 export type OutcomeCallback = (client: Client, outcome: Outcome, granted?: Uint8Array) => void;
 
@@ -85,7 +87,7 @@ class OutcomeLink extends Link implements OutboxWatcher {
     this._waiting[this._head] = undefined;
     this._head = this._place(1);
     super.onDone(type, granted);
-    if (callback !== undefined) this._tell(callback, isRefused(type, granted) ? "refused" : "delivered", granted);
+    if (callback !== undefined) this._tell(callback, isRefused(granted) ? "refused" : "delivered", granted);
   }
 
   override onOffline(reason: number): void {
@@ -150,8 +152,8 @@ export function withOutcomes<C extends Client>(client: C): C & Outcomes {
   return Object.assign(client, outcomes);
 }
 
-function isRefused(type: number, granted: Uint8Array | undefined): boolean {
-  if (type !== SUBACK || granted === undefined) return false;
+function isRefused(granted: Uint8Array | undefined): boolean {
+  if (granted === undefined) return false;
   for (let i = 0; i < granted.length; i++) if (granted[i] < SUBSCRIPTION_FAILURE) return false;
   return true;
 }

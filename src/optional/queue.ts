@@ -8,13 +8,15 @@
  * Takes away only what has not begun to leave: a message once sent is the broker's, too, and has to be completed.
  */
 import type { Hal, Timer } from "../../hal/socket.js";
-import { asInteger, isNil, wrong } from "../arguments.js";
+import { asData, asInteger, isNil, wrong } from "../arguments.js";
 import type { DoneCallback, QoS } from "../callbacks.js";
 import type { Client, Data, Flag } from "../client.js";
 import { headerLength } from "../encoder.js";
 import type { Outbox } from "../outbox.js";
 import { DONE, ENTRY, EXPIRES, ID_SHIFT, LENGTH, SENT, SENT_AT_MS, STREAMED } from "../outbox.js";
-import { MAX_FIELD_LENGTH } from "../wire.js";
+import type { Client5 } from "../v5/client.js";
+import type { GivenProperties } from "../v5/properties.js";
+import { MAX_FIELD_LENGTH, PUBLISH } from "../wire.js";
 import { Link } from "./link.js";
 
 const MAX_MS = 1073741824;
@@ -183,7 +185,9 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
   }
   const maxAgeMs = asInteger("maxAgeMs", policy.maxAgeMs, 0, 1, MAX_MS);
   const link = new QueueLink(client);
-  const publish = client.publish.bind(client);
+  // Its last argument is of MQTT 5.
+  const client5 = client as Client as Client5;
+  const publish = client5.publish.bind(client);
   const session = client.connection.session;
   const expire = (afterMs: number): void => {
     if (isNil(afterMs)) throw wrong("afterMs", "milliseconds", afterMs);
@@ -195,11 +199,17 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
     qos?: QoS | null,
     retain?: Flag | null,
     done?: DoneCallback | null,
+    properties?: GivenProperties | null,
   ): boolean => {
-    let isAccepted = publish(topic, payload, qos, retain, done);
-    const isFull = !isAccepted && session.accepts();
-    if (isFull && link.makeRoom(packetLength(topic, payload, qos), dropPolicy === "drop-oldest")) {
-      isAccepted = publish(topic, payload, qos, retain, done);
+    let isAccepted = publish(topic, payload, qos, retain, done, properties);
+    const isMqtt5 = session.encoder.level === 5;
+    // What the broker does not take makes nobody go.
+    const isFull = !isAccepted && session.accepts() && !(isMqtt5 && client5.refusal > 0);
+    if (isFull) {
+      const length = isMqtt5 ? measure(client5, topic, payload, qos, properties) : packetLength(topic, payload, qos);
+      if (link.makeRoom(length, dropPolicy === "drop-oldest")) {
+        isAccepted = publish(topic, payload, qos, retain, done, properties);
+      }
     }
     if (isAccepted && maxAgeMs > 0) link.setAge(maxAgeMs);
     return isAccepted;
@@ -211,6 +221,24 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
     publish: { value: publishOrDrop, configurable: true },
   });
   return client as C & Expiring;
+}
+
+/** Bytes of a PUBLISH of MQTT 5, which only its encoder knows; NEVER_FITS when there can be none. */
+function measure(
+  client: Client5,
+  topic: string | number,
+  payload: Data,
+  qos: QoS | null | undefined,
+  properties: GivenProperties | null | undefined,
+): number {
+  const session = client.connection.session;
+  const scratch = new Uint8Array(session.outbox.arena.length);
+  const packetId = qos === 1 || qos === 2 ? 1 : 0;
+  const data = asData("payload", payload);
+  client.setProperties(PUBLISH, properties);
+  const end = session.encoder.publish(scratch, 0, scratch.length, 0, packetId, String(topic), data);
+  client.setProperties(PUBLISH, undefined);
+  return end < 0 ? NEVER_FITS : end;
 }
 
 /** Bytes of a PUBLISH; NEVER_FITS or more when there can be none. */

@@ -5,7 +5,7 @@
  * Where an operation has its outcome and anything is to be said of it, its reason codes are what remains of its packet.
  */
 import type { PacketEncoder } from "../codec.js";
-import { ACK, DONE, ENTRY, EXPIRES, isPublish, LENGTH, OFFSET, Outbox, SENT, SENT_AT_MS, STREAMED } from "../outbox.js";
+import { ACK, DONE, ENTRY, EXPIRES, isPublish, LENGTH, OFFSET, Outbox, SENT, SENT_AT_MS } from "../outbox.js";
 import { DUP, PUBLISH, RETAIN } from "../wire.js";
 import type { Encoder5 } from "./encoder.js";
 import { behindVarint, findProperty, readVarint } from "./properties.js";
@@ -38,7 +38,7 @@ export class Outbox5 extends Outbox {
       const entry = this.entry(i);
       const state = table[entry];
       const ack = state & ACK;
-      if ((state & (DONE | STREAMED)) !== 0 || (ack !== 0 && !isPublish(ack))) continue;
+      if ((state & DONE) !== 0 || (ack !== 0 && !isPublish(ack))) continue;
       const offset = table[entry + OFFSET];
       if (this.arena[offset] >> 4 !== PUBLISH) continue;
       if (!sessionPresent) {
@@ -46,7 +46,10 @@ export class Outbox5 extends Outbox {
         this.arena[offset] &= ~DUP;
       }
       const refused = this.arena[offset] & limits.refusedFlags;
-      let code = table[entry + LENGTH] > limits.maximumPacketSize ? PACKET_TOO_LARGE : 0;
+      // Of one that is streamed the payload is not here.
+      const body = behindVarint(this.arena, offset + 1, this.arena.length);
+      const length = body - offset + readVarint(this.arena, offset + 1, body);
+      let code = length > limits.maximumPacketSize ? PACKET_TOO_LARGE : 0;
       if (refused !== 0) code = (refused & RETAIN) !== 0 ? RETAIN_NOT_SUPPORTED : QOS_NOT_SUPPORTED;
       if (code === 0) continue;
       this._finish(entry, ack, 1);
