@@ -251,6 +251,8 @@ export class Session {
     if (isQuiet) return platform;
     return traced(platform, (packet) => {
       if (!packet.isSent || !TOLD.includes(packet.type)) return;
+      // That all is well goes without saying.
+      if (packet.type === "DISCONNECT" && packet.reasonCode === 0) delete packet.reasonCode;
       if (packet.type !== "PUBLISH" || !this.#status.hasProgress) this.#say(describePacket(packet));
     }, { mqtt5: readMqtt5 });
   }
@@ -302,7 +304,8 @@ function mqtt5Options({ properties, sessionExpirySeconds, authenticator }: Conne
   delete connect.receiveMaximum;
   if (sessionExpirySeconds !== undefined) connect.sessionExpiryInterval = sessionExpirySeconds;
   return {
-    codec: mqtt5(topicAliasMaximum === undefined ? {} : { topicAliasMaximum }),
+    // Without aliases of its own: what is told of a message is its topic.
+    codec: mqtt5({ topicAliases: 0, ...(topicAliasMaximum !== undefined && { topicAliasMaximum }) }),
     properties: connect,
     ...(properties.will && { willProps: properties.will }),
     ...(authenticator && { extend: (client) => withAuth(client, authenticator) }),
