@@ -17,6 +17,7 @@ import type { ConnectionOptions, QoS } from "./options.js";
 import type { Status } from "./output.js";
 import { describeCode } from "./reasons.js";
 import { watched } from "./watch.js";
+import type { OldAnswer } from "./watch.js";
 
 export type { FilterResult, Message } from "../../src/async/face.js";
 export type { ReceivedProperties } from "../../src/v5/properties.js";
@@ -51,7 +52,7 @@ const RX_CAPACITY = 131072;
 /** From here on a reason code, or a return code of SUBACK, is a refusal. */
 export const REFUSED = 0x80;
 
-const USE_3_1_1 = "the broker does not speak MQTT 5: use -V v3.1.1";
+const USE_3_1_1 = "use -V v3.1.1";
 
 /** Of what is sent, the packets that are told of when there is no trace. */
 const TOLD = ["CONNECT", "PUBLISH", "DISCONNECT"];
@@ -67,9 +68,9 @@ export class Session {
   readonly #options: ConnectionOptions;
   #lose!: (failure: Failure) => void;
   #isLost = false;
-  /** The broker has refused MQTT 5 in the words of MQTT 3.1.1. */
-  #isOld = false;
-  /** What the broker gave as its reason to disconnect, until there is a connection again. */
+  /** How the broker answered CONNECT, where that is not of MQTT 5; until the next attempt to connect. */
+  #oldAnswer: OldAnswer | undefined;
+  /** What the broker gave as its reason to disconnect, until the next attempt to connect. */
   #farewell: string | undefined;
   /** Resolves when there is a connection again, or will be none. */
   #connected = Promise.resolve();
@@ -86,7 +87,7 @@ export class Session {
     try {
       const told = this.#traced(platform);
       const isMqtt5 = options.version === "v5";
-      this.#client = new AsyncClient(isMqtt5 ? watched(told, () => (this.#isOld = true)) : told, {
+      this.#client = new AsyncClient(isMqtt5 ? watched(told, (answer) => (this.#oldAnswer = answer)) : told, {
         ...connectionOptions(options),
         owner: (event) => this.#hear(event),
       });
@@ -177,8 +178,9 @@ export class Session {
   #hear(event: ClientEvent): void {
     if (event.type === "pubrel") {
       this.#client.pubcomp(event.packetId);
+    } else if (event.type === "state" && event.state === "connecting") {
+      this.#farewell = this.#oldAnswer = undefined;
     } else if (event.type === "connected") {
-      this.#farewell = undefined;
       this.clientId = event.properties?.assignedClientIdentifier ?? this.clientId;
       this.#resume?.();
     } else if (event.type === "disconnect") {
@@ -190,7 +192,7 @@ export class Session {
     } else if (event.type === "state" && event.state === "waiting") {
       const again = `tries again in ${(event.delayMs / 1000).toFixed(1)} s`;
       // Its version of MQTT remains what it is.
-      if (this.#isOld) this.#client.stop();
+      if (this.#oldAnswer === "refused") this.#client.stop();
       else this.#say(`${again}: ${this.#describe(event.reason)}`);
     } else if (event.type === "disconnected") {
       this.#connected = new Promise((resolve) => (this.#resume = resolve));
@@ -204,7 +206,10 @@ export class Session {
   /** Why there is no connection. */
   #describe(reason: number, properties?: ReceivedProperties): string {
     if (this.#farewell !== undefined) return this.#farewell;
-    if (this.#isOld) return `refused: ${USE_3_1_1}`;
+    if (this.#oldAnswer === "refused") return `refused: the broker does not speak MQTT 5: ${USE_3_1_1}`;
+    if (this.#oldAnswer === "closed") {
+      return `the broker did not answer CONNECT, but ended the connection: if it does not speak MQTT 5, ${USE_3_1_1}`;
+    }
     if (reason < UNSPECIFIED_ERROR) return describeReason(reason);
     const hint = reason === UNSUPPORTED_PROTOCOL_VERSION ? `: ${USE_3_1_1}` : "";
     return `refused: ${describeCode(reason, properties)}${hint}`;
