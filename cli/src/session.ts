@@ -72,6 +72,8 @@ export class Session {
   #oldAnswer: OldAnswer | undefined;
   /** What the broker gave as its reason to disconnect, until the next attempt to connect. */
   #farewell: string | undefined;
+  /** Topics of which it was said that nobody has subscribed to them. */
+  readonly #unheard = new Set<string>();
   /** Resolves when there is a connection again, or will be none. */
   #connected = Promise.resolve();
   #resume: (() => void) | undefined;
@@ -117,9 +119,9 @@ export class Session {
     const { reasonCode } = await this.#retried(`the message to ${quote(topic)}`, () => {
       return this.#client.publish(topic, payload, { qos, retain, ...(properties && { properties }) });
     });
-    if (reasonCode === NO_MATCHING_SUBSCRIBERS && !this.#status.hasProgress) {
-      this.#say(`published to ${topic}, to which nobody has subscribed`);
-    }
+    if (reasonCode !== NO_MATCHING_SUBSCRIBERS || this.#unheard.has(topic)) return;
+    this.#unheard.add(topic);
+    this.#say(`published to ${topic}, to which nobody has subscribed`);
   }
 
   /** Resolves with a code for each filter: the QoS granted, or REFUSED and above. */
