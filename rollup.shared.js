@@ -32,6 +32,12 @@ export const entries = {
   url: "src/optional/url.ts",
   trace: "src/optional/trace.ts",
   async: "src/async/index.ts",
+  v5: "src/v5/index.ts",
+  core5: "src/v5/core.ts",
+  auth: "src/v5/auth.ts",
+  request: "src/v5/request.ts",
+  names: "src/v5/names.ts",
+  scram: "hal/node-scram.ts",
   websocket: "hal/node-websocket.ts",
   tls: "hal/node-tls-options.ts",
   "hal/node": "hal/node.ts",
@@ -55,6 +61,9 @@ export const optional = [
   "url",
   "trace",
 ];
+
+/** The same for a client of MQTT 5. */
+export const optional5 = ["auth", "request", "names"];
 
 /** Modules of platforms stay imports: Node's and `ws`, and those of the Moddable SDK that hal/ uses. */
 export const external = /^(?:node:|ws$|embedded:|flash$|net$|time$|timer$|text\/)/;
@@ -161,6 +170,11 @@ export function minified(input, aliases = {}, target = boardTarget) {
 /** "mcu-mqtt" for a board of the Moddable SDK, as one file. */
 export function boardPackage(board) {
   return minified("moddable/mcu-mqtt.ts", { "mcu-mqtt/src/index": entries.index, "mcu-mqtt/hal": boards[board] });
+}
+
+/** "mcu-mqtt/v5" for a board of the Moddable SDK, as one file: the client is in it. */
+export function boardV5(board) {
+  return minified("moddable/v5.ts", { "mcu-mqtt/src/v5/index": entries.v5, "mcu-mqtt/hal": boards[board] });
 }
 
 /** "mcu-mqtt/async" for a board of the Moddable SDK, as one file: the client and its modules are in it. */

@@ -130,6 +130,43 @@ const OPTIONAL_TASKS: OptionalTask[] = [
   { title: "published from a source, QoS 1, 1,024 bytes", modules: "streams", call: "publishFrom(ROUNDS)" },
 ];
 
+/** One row of what MQTT 5 costs. */
+interface Task5 {
+  title: string;
+  /** What is received has three properties, which nobody reads. */
+  hasProperties: boolean;
+  call: string;
+  /** The same with 3.1.1: the title of its row, and how many times that it may take. */
+  like: string;
+  times: number;
+}
+
+const CLIENT_5_TITLE = "MQTT 5: a client, connected and subscribed";
+const TASKS_5: Task5[] = [
+  ["received, QoS 0, topic of 32 bytes, as bytes", 32, 0, false, 1.25],
+  ["received, QoS 0, topic of 32 bytes, as bytes", 32, 0, true, 1.6],
+  ["received, QoS 1", 32, 1, false, Infinity],
+  ["received, QoS 2", 32, 2, false, Infinity],
+].map(([like, length, qos, hasProperties, times]) => ({
+  title: `MQTT 5: ${String(like)}, ${hasProperties === true ? "three" : "no"} properties`,
+  hasProperties: hasProperties as boolean,
+  call: `receive(ROUNDS, ${String(length)}, ${String(qos)}, 1, false)`,
+  like: like as string,
+  times: times as number,
+}));
+TASKS_5.push(...[
+  ["published, QoS 0, bytes", false, 0, 1.25],
+  ["published, QoS 0, a string", true, 0, 1.25],
+  ["published, QoS 1, bytes", false, 1, Infinity],
+  ["published, QoS 2, bytes", false, 2, Infinity],
+].map(([like, isText, qos, times]) => ({
+  title: `MQTT 5: ${String(like)}`,
+  hasProperties: false,
+  call: `publish(ROUNDS, ${String(isText)}, ${String(qos)}, true)`,
+  like: like as string,
+  times: times as number,
+})));
+
 function shown(modules: string): string {
   return modules === ALL ? "all of them" : `\`${modules}\``;
 }
@@ -206,6 +243,31 @@ class Bench {
   }
 }
 
+/** What MQTT 5 costs. */
+async function measure5(figures: Record<string, Figures>): Promise<void> {
+  for (const hasProperties of [false, true]) {
+    const bench = new Bench();
+    try {
+      await bench.machine.evaluate(await boardScript("src/v5/face.ts"));
+      await bench.machine.evaluate(await bundle("bench/workload.ts"));
+      await bench.machine.evaluate(`speak5(${hasProperties})`);
+      const tasks = TASKS_5.filter((task) => task.hasProperties === hasProperties);
+      if (!hasProperties) figures[CLIENT_5_TITLE] = { slots: await bench.slotsOf('start(false, "buffer")') };
+      await bench.machine.evaluate('start(false, "buffer")');
+      const all: Round[] = [];
+      for (const task of tasks) all.push(await bench.round(task.call));
+      await bench.machine.evaluate("idle()");
+      for (const [i, { title, call }] of tasks.entries()) {
+        const own = await bench.round(call);
+        const { computrons, slots, writes } = all[i];
+        figures[title] = { computrons: computrons - own.computrons, slots: slots - own.slots, writes };
+      }
+    } finally {
+      bench.machine.close();
+    }
+  }
+}
+
 async function measure(): Promise<Record<string, Figures>> {
   const bench = new Bench();
   const figures: Record<string, Figures> = {};
@@ -256,6 +318,7 @@ async function measure(): Promise<Record<string, Figures>> {
   } finally {
     bench.machine.close();
   }
+  await measure5(figures);
   return figures;
 }
 
@@ -282,7 +345,22 @@ function table(figures: Record<string, Figures>): string {
     "|---|--:|--:|--:|",
     ...[...ADDING, ALL].map((modules) => shortRow(addedTitle(modules))),
     ...OPTIONAL_TASKS.map(({ title }) => shortRow(title)),
+    "",
+    "| MQTT 5; payload of 64 bytes, topic of 32 | computrons | times 3.1.1 | may be | slots | socket writes |",
+    "|---|--:|--:|--:|--:|--:|",
+    ...TASKS_5.map((task) => {
+      const { computrons, slots, writes } = figures[task.title];
+      const limit = task.times === Infinity ? "" : task.times;
+      return `| ${[task.title, computrons!.toLocaleString("en-US"), ratio(figures, task).toFixed(2), limit, slots, writes]
+        .join(" | ")} |`;
+    }),
+    `| ${CLIENT_5_TITLE} |  |  |  | ${figures[CLIENT_5_TITLE].slots} |  |`,
   ].join("\n");
+}
+
+/** How many times what 3.1.1 takes MQTT 5 takes. */
+function ratio(figures: Record<string, Figures>, { title, like }: Task5): number {
+  return figures[title].computrons! / figures[like].computrons!;
 }
 
 /** The bytes of code, as size.mjs measured them last. */
@@ -301,6 +379,10 @@ function complaints(figures: Record<string, Figures>): string[] {
       if (allowed === undefined) found.push(`"${title}" has no budget of ${unit}.`);
       else if (value > allowed) found.push(`"${title}" takes ${value} ${unit}; its budget is ${allowed}.`);
     }
+  }
+  for (const task of TASKS_5) {
+    const times = ratio(figures, task);
+    if (times > task.times) found.push(`"${task.title}" takes ${times.toFixed(2)} times 3.1.1; it may be ${task.times}.`);
   }
   const written = BLOCK.exec(readFileSync(README, "utf8"));
   const isComplete = Object.keys(figures).every((title) => title in budget);

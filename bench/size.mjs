@@ -12,7 +12,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { resolve } from "node:path";
 import { gzipSync } from "node:zlib";
 import { rollup } from "rollup";
-import { entries, minified, nodeTarget, optional, root } from "../rollup.shared.js";
+import { entries, minified, nodeTarget, optional, optional5, root } from "../rollup.shared.js";
 import { exactPart, ramTable } from "./ram.mjs";
 
 const BUDGET = resolve(root, "bench/size.json");
@@ -31,10 +31,14 @@ const ENTRIES = {
   ...Object.fromEntries(optional.map((name, index) => (
     [`mcu-mqtt/${name}`, [index === 0 ? "its own file, for boards" : "the same", entries[name]]]
   ))),
+  "mcu-mqtt/v5": ["MQTT 5: its client without a HAL, what a board loads in place of `mcu-mqtt/client`", "src/v5/face.ts"],
+  ...Object.fromEntries(optional5.map((name) => [`mcu-mqtt/${name}`, ["its own file, for boards", entries[name]]])),
+  "mcu-mqtt/scram": ["SCRAM, for Node", entries.scram, nodeTarget],
   "mcu-mqtt/async": ["promises: client and modules, without a HAL", "src/async/face.ts", nodeTarget],
   "mcu-mqtt/websocket": ["Node's HAL and WebSocket, without ws", entries.websocket, nodeTarget],
   "codec and session": ["what of that is not the face", "bench/session.js"],
   "mcu-mqtt/core": ["codec in both directions, session", entries.core, nodeTarget],
+  "mcu-mqtt/core5": ["the same with MQTT 5", entries.core5, nodeTarget],
   "mcu-mqtt/hal/node": ["Node's HAL", entries["hal/node"], nodeTarget],
   "mcu-mqtt/hal/mock": ["mock, for tests", entries["hal/mock"], nodeTarget],
 };

@@ -16,8 +16,10 @@ import type * as SnapshotModule from "../src/optional/snapshot.js";
 import type * as StreamsModule from "../src/optional/streams.js";
 import type * as SubscriptionsModule from "../src/optional/subscriptions.js";
 import type * as TimesModule from "../src/optional/times.js";
+import type * as Face5 from "../src/v5/face.js";
 
 type Board = typeof Face &
+  typeof Face5 &
   typeof AcknowledgeModule &
   typeof OutcomesModule &
   typeof PingModule &
@@ -34,12 +36,18 @@ type Added = OutcomesModule.Outcomes & SnapshotModule.Snapshotting & StreamsModu
 declare const board: Board;
 declare const issueCommand: (request: ArrayBuffer) => ArrayBuffer;
 
+const scope = globalThis as unknown as Record<string, unknown>;
 const LONG_TOPIC = "sensors/kitchen/temperature/main1";
 const OTHER_TOPIC = "switches/garden/fountain/pump/one";
 const TEXT = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 const BYTES = new TextEncoder().encode(TEXT);
 const CONNACK = new Uint8Array([0x20, 2, 0, 0]);
 const SUBACK = new Uint8Array([0x90, 3, 0, 1, 0]);
+/** The same in MQTT 5. */
+const CONNACK_5 = new Uint8Array([0x20, 3, 0, 0, 0]);
+const SUBACK_5 = new Uint8Array([0x90, 4, 0, 1, 0, 0]);
+/** Payload format indicator, message expiry interval, and content type "text/plain". */
+const PROPERTIES = [1, 1, 2, 0, 0, 0, 60, 3, 0, 10, 0x74, 0x65, 0x78, 0x74, 0x2f, 0x70, 0x6c, 0x61, 0x69, 0x6e];
 /** More than is ever written, so that it need not be announced again. */
 const ROOM = 1 << 24;
 const CAPACITIES = { rxCapacity: 1024, txCapacity: 1024, maxOperations: 16, receiveMaximum: 16 };
@@ -177,10 +185,18 @@ function ignore(): void {
   // What an application does is its own affair.
 }
 
+/** The clients speak MQTT 5, and what they receive has these properties. */
+let properties: number[] | undefined;
+
+scope["speak5"] = (hasProperties: boolean): void => {
+  properties = hasProperties ? PROPERTIES : [];
+};
+
 function publishPacket(topic: string, first: number, count: number): Uint8Array {
   const head = [first, 0, topic.length >> 8, topic.length & 255];
   for (let i = 0; i < topic.length; i++) head.push(topic.charCodeAt(i));
   if ((first & 6) !== 0) head.push(0, 7);
+  if (properties !== undefined) head.push(properties.length, ...properties);
   head[1] = head.length - 2 + BYTES.length;
   const length = head.length + BYTES.length;
   const packets = new Uint8Array(count * length);
@@ -205,13 +221,12 @@ function acknowledge(first: number, id: number): void {
   peer.receive(ack);
 }
 
-const scope = globalThis as unknown as Record<string, unknown>;
 scope["kept"] = [clients, timers];
 
 function makeClient(hal: Hal, format: "string" | "buffer", modules: string): Client & Added {
-  const mqtt = board.createMqtt(hal, board.MQTT_3_1_1);
+  const mqtt = properties === undefined ? board.createMqtt(hal, board.MQTT_3_1_1) : board.createMqtt5(hal);
   hasTimer = false;
-  const made = mqtt.Client("sensor", 60, null, null, 0, { maxMessageLength: 256, format });
+  const made: Client = mqtt.Client("sensor", 60, null, null, 0, { maxMessageLength: 256, format });
   if (modules.includes("outcomes")) board.withOutcomes(made);
   if (modules.includes("queue")) board.withQueuePolicy(made, { dropPolicy: "drop-oldest" });
   if (modules.includes("snapshot")) board.withSnapshot(made);
@@ -237,11 +252,11 @@ scope["start"] = (isAdapted: boolean, format: "string" | "buffer", modules = "")
   client.connect("192.168.0.1");
   peer.turn();
   peer.onWritable(ROOM);
-  peer.receive(CONNACK);
+  peer.receive(properties === undefined ? CONNACK : CONNACK_5);
   client.on("message", ignore);
   client.subscribe("a/b", 0);
   peer.turn();
-  peer.receive(SUBACK);
+  peer.receive(properties === undefined ? SUBACK : SUBACK_5);
 };
 
 scope["receive"] = (rounds: number, topicLength: number, qos: number, perRead: number, isInTurn: boolean): void => {

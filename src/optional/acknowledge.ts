@@ -188,12 +188,12 @@ class Acknowledger {
   }
 
   private _asReason(type: number, reasonCode: unknown): number {
-    const code = asInteger("reasonCode", reasonCode, 0, 0, 255);
+    const code = asInteger("reason code", reasonCode, 0, 0, 255);
     if (code === 0) return code;
-    if (this.session.encoder.level !== 5) throw new TypeError("reasonCode belongs to MQTT 5");
+    if (this.session.encoder.level !== 5) throw new TypeError("reason code belongs to MQTT 5");
     const failure = code - REFUSED;
     const isRefusal = failure >= 0 && failure < 32 && ((REFUSALS >> failure) & 1) === 1;
-    if (type === PUBCOMP ? code !== UNKNOWN_ID : !isRefusal) throw wrong("reasonCode", "one of a client", code);
+    if (type === PUBCOMP ? code !== UNKNOWN_ID : !isRefusal) throw wrong("reason code", "one of a client", code);
     return code;
   }
 

@@ -8,7 +8,7 @@
  * Takes away only what has not begun to leave: a message once sent is the broker's, too, and has to be completed.
  */
 import type { Hal, Timer } from "../../hal/socket.js";
-import { asData, asInteger, isNil, wrong } from "../arguments.js";
+import { asData, asFlag, asInteger, asQos, isNil, wrong } from "../arguments.js";
 import type { DoneCallback, QoS } from "../callbacks.js";
 import type { Client, Data, Flag } from "../client.js";
 import { headerLength } from "../encoder.js";
@@ -41,7 +41,7 @@ export interface QueuePolicy {
 export interface Expiring {
   /**
    * Sets the age limit of the operation that was accepted last: call it directly behind a `publish` that answered true.
-   * Has no effect once the message has begun to leave.
+   * Has no effect once the message has begun to leave, nor where it expires before by itself (MQTT 5).
    *
    * @param afterMs 1..2^30, from now
    */
@@ -92,9 +92,16 @@ class QueueLink extends Link {
     if (outbox.operations === 0 || !this._isWaiting(outbox.operations - 1)) return;
     const entry = outbox.entry(outbox.operations - 1);
     const nowMs = this._hal.now();
+    let dueMs = (nowMs + afterMs) | 0;
+    if (this.connection.session.encoder.level === 5) {
+      // An even time is that of the message itself, which is not put off.
+      const isOwn = (outbox.table[entry] & EXPIRES) !== 0 && (outbox.table[entry + SENT_AT_MS] & 1) === 0;
+      const ownMs = outbox.table[entry + SENT_AT_MS];
+      dueMs = isOwn && ((ownMs - dueMs) | 0) < 0 ? ownMs : dueMs | 1;
+    }
     outbox.table[entry] |= EXPIRES;
-    outbox.table[entry + SENT_AT_MS] = nowMs + afterMs;
-    this._arm(nowMs, nowMs + afterMs);
+    outbox.table[entry + SENT_AT_MS] = dueMs;
+    this._arm(nowMs, dueMs);
   }
 
   /**
@@ -202,11 +209,10 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
     properties?: GivenProperties | null,
   ): boolean => {
     let isAccepted = publish(topic, payload, qos, retain, done, properties);
-    const isMqtt5 = session.encoder.level === 5;
-    // What the broker does not take makes nobody go.
-    const isFull = !isAccepted && session.accepts() && !(isMqtt5 && client5.refusal > 0);
-    if (isFull) {
-      const length = isMqtt5 ? measure(client5, topic, payload, qos, properties) : packetLength(topic, payload, qos);
+    if (!isAccepted && session.accepts()) {
+      const length = session.encoder.level === 5
+        ? measure(client5, topic, payload, qos, retain, properties)
+        : packetLength(topic, payload, qos);
       if (link.makeRoom(length, dropPolicy === "drop-oldest")) {
         isAccepted = publish(topic, payload, qos, retain, done, properties);
       }
@@ -223,20 +229,24 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
   return client as C & Expiring;
 }
 
-/** Bytes of a PUBLISH of MQTT 5, which only its encoder knows; NEVER_FITS when there can be none. */
+/**
+ * Bytes of a PUBLISH of MQTT 5, which only its encoder knows; NEVER_FITS when there can be none, or the broker would
+ * not take it.
+ */
 function measure(
   client: Client5,
   topic: string | number,
   payload: Data,
   qos: QoS | null | undefined,
+  retain: Flag | null | undefined,
   properties: GivenProperties | null | undefined,
 ): number {
   const session = client.connection.session;
   const scratch = new Uint8Array(session.outbox.arena.length);
-  const packetId = qos === 1 || qos === 2 ? 1 : 0;
+  const flags = (asQos("qos", qos) << 1) | (asFlag("retain", retain, false) ? 1 : 0);
   const data = asData("payload", payload);
   client.setProperties(PUBLISH, properties);
-  const end = session.encoder.publish(scratch, 0, scratch.length, 0, packetId, String(topic), data);
+  const end = session.encoder.publish(scratch, 0, scratch.length, flags, flags >> 1, String(topic), data);
   client.setProperties(PUBLISH, undefined);
   return end < 0 ? NEVER_FITS : end;
 }

@@ -115,7 +115,7 @@ class Snapshot {
   write(into: Uint8Array): void {
     const session = this._client.connection.session;
     const outbox = session.outbox;
-    const nowMs = this._client.hal.now();
+    const nowMs = this._whole(this._client.hal.now());
     let at = put(into, HEADER, 2, outbox.lastPacketId);
     at = put(into, at, 2, this._identity.length);
     into.set(this._identity, at);
@@ -165,7 +165,7 @@ class Snapshot {
   private _entries(from: Uint8Array, start: number, end: number, sleptMs: number, isForReal: boolean): number {
     const session = this._client.connection.session;
     const outbox = session.outbox;
-    const nowMs = this._client.hal.now();
+    const nowMs = this._whole(this._client.hal.now());
     const received = 2 * take(from, start, 2);
     let at = start + 2 + received;
     if (CONTROL_CAPACITY + received > session.control.length) return SNAPSHOT_CAPACITY;
@@ -187,7 +187,7 @@ class Snapshot {
       outbox.arena.set(from.subarray(body, at), tail);
       outbox.add(tail + length, state, packetId);
       // However long ago it was: on a clock of 32 bits a time too far back would be ahead.
-      const leftMs = (take(from, body - 4, 4) | 0) - sleptMs;
+      const leftMs = (take(from, body - 4, 4) | 0) - this._whole(sleptMs);
       outbox.table[outbox.entry(i) + SENT_AT_MS] = nowMs + (leftMs > 0 ? leftMs : 0);
     }
     if (bytes > outbox.arena.length || count * ENTRY > outbox.table.length) return SNAPSHOT_CAPACITY;
@@ -200,6 +200,11 @@ class Snapshot {
       outbox.free = 0;
     }
     return count;
+  }
+
+  /** With MQTT 5 an even time: whether one is odd means something there. */
+  private _whole(timeMs: number): number {
+    return this._client.connection.session.encoder.level === 5 ? timeMs - (timeMs % 2) : timeMs;
   }
 
   /** True when the session keeps this entry without the connection. */

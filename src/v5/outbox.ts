@@ -59,11 +59,14 @@ export class Outbox5 extends Outbox {
     this.lookDone();
   }
 
-  /** The message that was added last, and has not left, is to be removed at this time unless it has begun to leave. */
+  /**
+   * The message that was added last, and has not left, is to be removed at this time unless it has begun to leave. Such
+   * times are even; an odd one is an age limit, which the message need not know.
+   */
   expireLast(atMs: number): void {
     const entry = this.entry(this.operations - 1);
     this.table[entry] |= EXPIRES;
-    this.table[entry + SENT_AT_MS] = atMs;
+    this.table[entry + SENT_AT_MS] = atMs & -2;
     this.hasExpiring = true;
   }
 
@@ -77,7 +80,7 @@ export class Outbox5 extends Outbox {
       const leftMs = (table[entry + SENT_AT_MS] - nowMs) | 0;
       if (leftMs > 0) {
         this.hasExpiring = true;
-        this._say(table[entry + OFFSET], Math.ceil(leftMs / 1000));
+        if ((table[entry + SENT_AT_MS] & 1) === 0) this._say(table[entry + OFFSET], Math.ceil(leftMs / 1000));
       } else {
         this._remove(i--);
       }

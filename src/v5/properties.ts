@@ -15,10 +15,8 @@ import {
   AUTHENTICATION_DATA,
   AUTHENTICATION_METHOD,
   MALFORMED_PACKET,
-  MAXIMUM_PACKET_SIZE,
   PROTOCOL_ERROR,
   RECEIVE_MAXIMUM,
-  RESPONSE_TOPIC,
   SERVER_REFERENCE,
   SUBSCRIPTION_IDENTIFIER,
   TOPIC_ALIAS,
@@ -30,22 +28,27 @@ import {
 /** Where the properties of a will stand: as a type of packet, since they have rules of their own (3.1.3.2). */
 export const WILL = 0;
 
-// How a value is written (2.2.2.2).
+// How a value is written (2.2.2.2); of a number of a fixed length, its bytes.
 const BYTE = 1;
 const UINT16 = 2;
-const UINT32 = 3;
-const VARINT = 4;
-const BINARY = 5;
-const STRING = 6;
-const PAIR = 7;
-const TYPE = 7;
-/** Above the type: a bit for each type of packet in which the property may stand. */
-const PACKETS = 3;
+const UINT32 = 4;
+const VARINT = 5;
+const BINARY = 6;
+const STRING = 7;
+const PAIR = 8;
+const TYPE = 15;
+/** Above the type: a bit for each type of packet in which the property may stand, from this one on. */
+const FIRST_PACKET = 16;
+/** 0 is no value. */
+const NOT_ZERO = 0x100000;
+/** It is a topic name. */
+const TOPIC = 0x200000;
 
-/** By identifier: type and packets; 0: there is none. */
+/** By identifier: type, packets and flags; 0: there is none. */
 const RULES = [
-  0, 0x49, 0x4b, 0x4e, 0, 0, 0, 0, 0x4e, 0x4d, 0, 0x844, 0, 0, 0, 0, 0, 0x20033, 0x26, 0x22, 0, 0x40036, 0x40035, 0x11,
-  0x0b, 0x11, 0x26, 0, 0x20026, 0, 0, 0x657a6, 0, 0x32, 0x32, 0x42, 0x21, 0x21, 0x67fff, 0x33, 0x21, 0x21, 0x21,
+  0, 0x91, 0x94, 0x97, 0, 0, 0, 0, 0x200097, 0x96, 0, 0x101085, 0, 0, 0, 0, 0, 0x40064, 0x47, 0x42, 0, 0x80067,
+  0x80066, 0x21, 0x14, 0x21, 0x47, 0, 0x40047, 0, 0, 0xcaf47, 0, 0x100062, 0x62, 0x100082, 0x41, 0x41, 0xcfff8,
+  0x100064, 0x41, 0x41, 0x41,
 ];
 
 /** By identifier: what the application calls it, which is the specification's name. */
@@ -154,37 +157,43 @@ export class Properties {
    * @param packet the type of the packet that they belong to, or WILL
    */
   take(bytes: Uint8Array, start: number, end: number, packet: number): number {
+    const bit = FIRST_PACKET << packet;
+    let seen = 0;
+    let at = start;
     this.bytes = bytes;
     this.start = start;
     this.end = end;
     this.topicAlias = 0;
-    let low = 0;
-    let high = 0;
-    let at = start;
     while (at < end) {
       const id = bytes[at++];
       // What is above the last one has no rule, and may stand nowhere.
       const rule = RULES[id];
-      if ((rule >> (PACKETS + packet) & 1) === 0) return MALFORMED_PACKET;
-      const type = rule & TYPE;
-      const next = behind(bytes, at, end, type);
-      if (next > end) return MALFORMED_PACKET;
-      const bit = 1 << (id & 31);
-      if (id !== USER_PROPERTY && ((id > 31 ? high : low) & bit) !== 0) {
-        if (id !== SUBSCRIPTION_IDENTIFIER || packet !== PUBLISH) return PROTOCOL_ERROR;
+      if ((rule & bit) === 0) return MALFORMED_PACKET;
+      // No two that may stand in one packet have the same mark, but for what may stand in it several times.
+      const mark = 1 << id % 31;
+      if ((seen & mark) !== 0 && id !== USER_PROPERTY && (id !== SUBSCRIPTION_IDENTIFIER || packet !== PUBLISH)) {
+        return PROTOCOL_ERROR;
       }
-      if (id > 31) high |= bit;
-      else low |= bit;
+      seen |= mark;
+      const type = rule & TYPE;
+      let next = at + type;
+      if (type === STRING) {
+        next = at + 2 + ((bytes[at] << 8) | bytes[at + 1]);
+        if (next > end || !isText(bytes, at + 2, next)) return MALFORMED_PACKET;
+        if ((rule & TOPIC) !== 0 && !isTopic(bytes, at + 2, next)) return PROTOCOL_ERROR;
+      } else if (type > UINT32) {
+        next = behind(bytes, at, end, type);
+      }
+      if (next > end) return MALFORMED_PACKET;
       if (type === BYTE) {
         if (bytes[at] > 1) return PROTOCOL_ERROR;
-      } else if (type >= STRING) {
-        const error = checkTexts(bytes, at, next, id);
-        if (error !== 0) return error;
-      } else if (id === TOPIC_ALIAS) {
-        this.topicAlias = (bytes[at] << 8) | bytes[at + 1];
-        if (this.topicAlias === 0) return TOPIC_ALIAS_INVALID;
-      } else if (id === RECEIVE_MAXIMUM || id === MAXIMUM_PACKET_SIZE || type === VARINT) {
-        if (readNumber(bytes, at, next, type) === 0) return PROTOCOL_ERROR;
+      } else if ((rule & NOT_ZERO) !== 0) {
+        const value = readNumber(bytes, at, next, type);
+        if (value === 0) return id === TOPIC_ALIAS ? TOPIC_ALIAS_INVALID : PROTOCOL_ERROR;
+        if (id === TOPIC_ALIAS) this.topicAlias = value;
+      } else if (type === PAIR) {
+        const value = behind(bytes, at, end, STRING);
+        if (!isText(bytes, at + 2, value) || !isText(bytes, value + 2, next)) return MALFORMED_PACKET;
       }
       at = next;
     }
@@ -263,9 +272,8 @@ export function findProperty(bytes: Uint8Array, start: number, end: number, id: 
 
 /** Where the value that begins at `at` ends: behind `end` when it is not all there. */
 function behind(bytes: Uint8Array, at: number, end: number, type: number): number {
-  if (type <= UINT16) return at + type;
-  if (type === UINT32) return at + 4;
   if (type === VARINT) return behindVarint(bytes, at, end);
+  if (type <= UINT32) return at + type;
   if (at + 2 > end) return Infinity;
   const next = at + 2 + ((bytes[at] << 8) | bytes[at + 1]);
   return type === PAIR ? behind(bytes, next, end, STRING) : next;
@@ -279,25 +287,29 @@ export function behindVarint(bytes: Uint8Array, at: number, end: number): number
   return next;
 }
 
-/** Checks one string with its length, or two. Returns 0 or a reason code. */
-function checkTexts(bytes: Uint8Array, at: number, end: number, id: number): number {
-  for (let next = at; next < end;) {
-    const start = next + 2;
-    next = behind(bytes, next, end, STRING);
-    let isAscii = true;
-    for (let i = start; i < next; i++) {
-      const byte = bytes[i];
-      // U+0000 [MQTT-1.5.4-2].
-      if (byte === 0) return MALFORMED_PACKET;
-      if (byte > 127) isAscii = false;
-      // + and # [MQTT-3.3.2-14].
-      else if (id === RESPONSE_TOPIC && (byte === 0x2b || byte === 0x23)) return PROTOCOL_ERROR;
-    }
-    // [MQTT-1.5.4-1].
-    if (!isAscii && !isUtf8(bytes, start, next)) return MALFORMED_PACKET;
-    if (id === RESPONSE_TOPIC && next === start) return PROTOCOL_ERROR;
+/** True for well-formed UTF-8 without U+0000 [MQTT-1.5.4-1] [MQTT-1.5.4-2]. */
+function isText(bytes: Uint8Array, start: number, end: number): boolean {
+  let at = start;
+  // What most are made of, from U+0001 to U+007F, and most of that four at a time.
+  while (at + 3 < end) {
+    const a = bytes[at];
+    const b = bytes[at + 1];
+    const c = bytes[at + 2];
+    const d = bytes[at + 3];
+    if ((a | (a - 1) | b | (b - 1) | c | (c - 1) | d | (d - 1)) >>> 0 > 127) break;
+    at += 4;
   }
-  return 0;
+  while (at < end && (bytes[at] - 1) >>> 0 < 127) at++;
+  if (at === end) return true;
+  if (!isUtf8(bytes, at, end)) return false;
+  while (at < end) if (bytes[at++] === 0) return false;
+  return true;
+}
+
+/** True when a text is a topic name: not empty, without + and # [MQTT-3.3.2-14]. */
+function isTopic(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] === 0x2b || bytes[at] === 0x23) return false;
+  return start < end;
 }
 
 /** A Variable Byte Integer, whose last byte is the one before `end` (1.5.5). */
@@ -337,7 +349,7 @@ export function checkProperties(text: Text, packet: number, properties: unknown)
     const id = NAMES.indexOf(name);
     // "" is the name of those that there are not.
     const rule = id < 0 ? 0 : RULES[id];
-    if ((rule >> (PACKETS + packet) & 1) === 0 || isOurs(id, packet)) {
+    if ((rule & (FIRST_PACKET << packet)) === 0 || isOurs(id, packet)) {
       throw new TypeError("properties must not have " + show(name) + " here");
     }
     const value = table[name];
@@ -352,7 +364,7 @@ export function checkProperties(text: Text, packet: number, properties: unknown)
       }
     } else if (type === STRING) {
       checkString(text, name, value);
-      if (id === RESPONSE_TOPIC && !isTopicName(value as string)) {
+      if ((rule & TOPIC) !== 0 && !isTopicName(value as string)) {
         throw wrong(name, "a topic name without + # or U+0000, not empty", value);
       }
     } else if (type === BINARY) {
@@ -360,7 +372,7 @@ export function checkProperties(text: Text, packet: number, properties: unknown)
       checkField(text, name, value);
     } else if (type === BYTE) asFlag(name, value, false);
     else {
-      const least = id === MAXIMUM_PACKET_SIZE || type === VARINT ? 1 : 0;
+      const least = (rule & NOT_ZERO) === 0 ? 0 : 1;
       asInteger(name, value, 0, least, type === VARINT ? MAX_REMAINING_LENGTH : type === UINT16 ? 65535 : 4294967295);
     }
   }

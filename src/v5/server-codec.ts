@@ -345,8 +345,9 @@ export class ServerEncoder5 {
     let at = writeField(this._text, out, body, end, topic);
     if (packetId !== 0) at = writeUint16(out, at, end, packetId);
     at = this._properties(out, at, end, properties);
+    if (at < 0) return at;
     if (typeof payload === "string") {
-      if (at >= 0) at = this._text.encode(payload, out, at, end);
+      at = this._text.encode(payload, out, at, end);
       if (at === ILL_FORMED) return ILL_FORMED_PAYLOAD;
     } else at = writeBytes(out, at, end, payload);
     return seal(out, offset, body, at, end, (PUBLISH << 4) | flags);

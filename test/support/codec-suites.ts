@@ -99,11 +99,23 @@ export function written(
 
 export function encoderSuite(sender: Sender): void {
   const encoder = sender === "client" ? new Encoder(hal.createText()) : new ServerEncoder(hal.createText());
-  const into = (offset: number, room: number, packet: Packet): string | number =>
-    written(offset, room, (out, from, end) => write(encoder, packet, out, from, end));
+  writingSuite(
+    { vectors: vectorsFrom(sender), any: packetFrom(sender), reference },
+    (packet, out, offset, end) => write(encoder, packet, out, offset, end),
+  );
+}
+
+/** What holds for each version of MQTT: packets are written as they are to be, in the room there is. */
+export function writingSuite<P extends { type: string }>(
+  kit: Pick<Kit<P>, "vectors" | "any" | "reference">,
+  write: (packet: P, out: Uint8Array, offset: number, end: number) => number,
+): void {
+  const { vectors, any, reference } = kit;
+  const into = (offset: number, room: number, packet: P): string | number =>
+    written(offset, room, (out, from, end) => write(packet, out, from, end));
 
   describe("vectors", () => {
-    for (const { title, bytes, packet } of vectorsFrom(sender)) {
+    for (const { title, bytes, packet } of vectors) {
       it(`writes ${title}`, () => {
         expect(hex(reference(packet))).toBe(hex(bytes));
         for (const offset of [0, 7]) {
@@ -124,7 +136,7 @@ export function encoderSuite(sender: Sender): void {
 
   it("writes any packet, in exactly the room it needs, as the plainest encoder does", () => {
     fc.assert(
-      fc.property(packetFrom(sender), fc.nat(20), (packet, offset) => {
+      fc.property(any, fc.nat(20), (packet, offset) => {
         const bytes = reference(packet);
         expect(into(offset, bytes.length, packet)).toBe(hex(bytes));
       }),
@@ -134,7 +146,7 @@ export function encoderSuite(sender: Sender): void {
 
   it("has no room for a packet where one byte or more are missing", () => {
     fc.assert(
-      fc.property(packetFrom(sender), fc.nat(20), fc.nat(65535), (packet, offset, less) => {
+      fc.property(any, fc.nat(20), fc.nat(65535), (packet, offset, less) => {
         const room = less % reference(packet).length;
         expect(into(offset, room, packet)).toBe(NO_ROOM);
       }),

@@ -155,6 +155,7 @@ function writeAsClient(
   end: number,
 ): number {
   encoder.properties = properties;
+  encoder.topicAlias = 0;
   encoder.reasonCode = 0;
   switch (packet.type) {
     case "CONNECT": {

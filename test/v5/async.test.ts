@@ -315,7 +315,7 @@ describe("messages", () => {
     const { client } = device;
     await device.send(message5("t", "x", {}, 1, 5), message5("t", "y", {}, 2, 6));
     const [one, two] = (await device.take()).map((event) => (event as { message: Message }).message);
-    expect(() => client.puback(one, { reasonCode: 1 })).toThrow("reasonCode must be one of a client");
+    expect(() => client.puback(one, { reasonCode: 1 })).toThrow("reason code must be one of a client");
     expect(client.puback(one, { reasonCode: 0x99 })).toBe(true);
     expect(client.pubrec(two, { reasonCode: 0x83 })).toBe(true);
     expect(device.sent()).toMatchObject([

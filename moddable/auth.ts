@@ -1,0 +1,2 @@
+/** "mcu-mqtt/auth" in firmware. */
+export * from "mcu-mqtt/src/v5/auth";

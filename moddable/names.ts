@@ -1,0 +1,2 @@
+/** "mcu-mqtt/names" in firmware. */
+export * from "mcu-mqtt/src/v5/names";

@@ -1,0 +1,2 @@
+/** "mcu-mqtt/request" in firmware. */
+export * from "mcu-mqtt/src/v5/request";
