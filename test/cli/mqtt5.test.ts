@@ -130,7 +130,7 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt with MQTT 5", () 
         stderr: `Client ${id} sent CONNECT\n` +
           `Client ${id} sent PUBLISH (Q0, R0, D0, Topic=hello, Payload=...(11 bytes))\nClient ${id} sent DISCONNECT\n`,
       });
-      expect(broker.log).toContain(`as ${id} (${version}, c1, k300).`);
+      await broker.logged(`as ${id} (${version}, c1, k300).`);
     }
   });
 
@@ -317,11 +317,31 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt with MQTT 5", () 
       expect(none.stdout.toString()).toBe("");
     });
 
+    it("has each message of pub once at QoS 2, also over connections that are lost", async () => {
+      const relay = await Relay.start(broker.port);
+      begun.push(relay);
+      const watcher = await mosquittoSub("lines", "-q", "2");
+      const again = ["--session-expiry", "60", "--reconnect", "5", "--reconnect-delay", "0.05"];
+      const program = cli.start(["pub", ...at(relay.port), "-t", "lines", "-q", "2", "-l", ...again]);
+      const lines = Array.from({ length: 300 }, (_, i) => `line ${i}\n`);
+      for (let i = 0; i < 3; i++) {
+        program.process.stdin.write(lines.slice(i * 100, i * 100 + 100).join(""));
+        const last = `line ${i * 100 + 40}\n`;
+        await watcher.until(() => watcher.stdout.includes(last), last);
+        relay.connections.at(-1)!.cut();
+      }
+      program.process.stdin.end();
+      await program.ended();
+      expect(program.code).toBe(0);
+      await watcher.until(() => watcher.stdout.includes("line 299\n"), "the last line");
+      expect(watcher.stdout.toString()).toBe(lines.join(""));
+    });
+
     it("has the client identifier that the broker has chosen, if it was to", async () => {
       const program = cli.start(["connect", ...at(), "-C", ""]);
       await program.said("is connected\n");
       const [, id] = /Client (\S+) is connected/.exec(program.stderr)!;
-      expect(broker.log).toContain(`as ${id} (p5`);
+      await broker.logged(`as ${id} (p5`);
     });
   });
 
@@ -506,6 +526,12 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt with MQTT 5", () 
       expect(program.code).toBe(0);
       expect(Buffer.concat(packets).includes(PASSWORD)).toBe(false);
       expect(packets).toHaveLength(4);
+    });
+
+    it("fails when the broker does not know the method", async () => {
+      const program = await cli.run(["connect", ...at(), "-u", "me", "-P", "x", "--auth-method", "SCRAM-SHA-256"]);
+      expect(program.code).toBe(0x8c);
+      expect(program.lines.at(-1)).toContain("refused: Bad authentication method (0x8C)");
     });
 
     it("fails when the password is wrong, or the broker does not know it", async () => {
