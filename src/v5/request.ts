@@ -215,7 +215,7 @@ class RequestLink extends Link {
     session.refusal = 0;
     // The subscription goes in front: no answer can be quicker.
     if (!session.isUp() || this._waiting.length >= this.capacity || !this._subscribe()) return false;
-    if (!publish(this._client, topic, payload, qos as QoS, given)) return false;
+    if (!this._client.publish(topic, payload, qos as QoS, null, null, given)) return false;
     const nowMs = this._client.hal.now();
     const deadlineMs = nowMs + timeoutMs;
     const packetId = qos > 0 ? session.outbox.lastPacketId : 0;
@@ -358,16 +358,6 @@ class RequestLink extends Link {
   }
 }
 
-/** As `client.publish`, with properties, whatever other modules have made of it. */
-function publish(client: Client5, topic: string | number, payload: Data, qos: Maybe<QoS>, properties: object): boolean {
-  try {
-    client.setProperties(PUBLISH, properties);
-    return client.publish(topic, payload, qos);
-  } finally {
-    client.setProperties(PUBLISH, undefined);
-  }
-}
-
 /** Throws for properties that are no object, or have one of these, which are set here. */
 function checkGiven(properties: Maybe<object>, ours: string[]): void {
   if (isNil(properties)) return;
@@ -443,5 +433,5 @@ export function reply(
   const responseTopic = asked.get("responseTopic") as string | undefined;
   if (responseTopic === undefined) return false;
   const correlationData = asked.get("correlationData") as Uint8Array | undefined;
-  return publish(client, responseTopic, payload, qos, Object.assign({}, properties, { correlationData }));
+  return client.publish(responseTopic, payload, qos, null, null, Object.assign({}, properties, { correlationData }));
 }

@@ -668,6 +668,19 @@ describe("withRequests", () => {
     ]);
   });
 
+  test("keeps them also where withQueuePolicy has dropped another message first", () => {
+    const extend = (client: MqttClient5): MqttClient5 => withQueuePolicy(client, { dropPolicy: "drop-oldest" });
+    const device = new Asking({ extend, options: { maxOperations: 2 }, hal: { room: 200 } }).ready();
+    device.client.publish("t", "x".repeat(300));
+    device.client.publish("t", "dropped");
+    expect(device.ask("a", { qos: 0 })).toBe(true);
+    device.socket.drain();
+    expect(withoutCorrelation(device.sent()).map((line) => line.replace(/x+/, "x"))).toEqual([
+      "PUBLISH t=x",
+      `PUBLISH ask=a {responseTopic=${TOPIC} correlationData=*}`,
+    ]);
+  });
+
   test.each([
     ["options must be an object", undefined],
     ["options must be an object", "x"],
