@@ -73,8 +73,9 @@ function makeNames() {
   const kept = keptNames();
   const declared = new Set();
   const counts = new Map();
-  /** The same in what each board loads: the client and its HAL. */
+  /** The same in what each board loads, the client and its HAL, and in the client alone. */
   const ownCounts = new Map();
+  const clientCounts = new Map();
   const client = filesIn(resolve(root, "src"));
   const v5 = resolve(root, "src/v5");
   const sources = [...client, ...filesIn(resolve(root, "src/optional")), ...filesIn(v5)];
@@ -91,12 +92,13 @@ function makeNames() {
       else if (!ts.isPropertyAccessExpression(node)) declared.add(name);
       const times = ts.isTypeElement(node) ? 0 : 1;
       counts.set(name, (counts.get(name) ?? 0) + times);
+      if (client.includes(path)) clientCounts.set(name, (clientCounts.get(name) ?? 0) + times);
       if (own.includes(path)) ownCounts.set(name, (ownCounts.get(name) ?? 0) + times);
     });
   }
   const names = [...declared].filter((name) => !kept.has(name));
   const ownCount = (name) => ownCounts.get(name) ?? 0;
-  const otherCount = (name) => (ownCounts.has(name) ? 0 : counts.get(name));
+  const otherCount = (name) => (ownCounts.has(name) ? clientCounts.get(name) ?? 0 : counts.get(name));
   names.sort((a, b) => ownCount(b) - ownCount(a) || otherCount(b) - otherCount(a) || (a < b ? -1 : 1));
   const made = {};
   let index = 0;
