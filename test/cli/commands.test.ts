@@ -263,11 +263,16 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
         if (type !== 8) return;
         socket.write(SUBACK);
         for (let id = 1; id <= 20; id++) socket.write(publish(id, `${connection}:${"x".repeat(10000)}`));
-        if (connection === 1) setTimeout(() => socket.destroy(), 300);
+        if (connection !== 1) return;
+        setTimeout(() => {
+          socket.destroy();
+          writeFileSync(join(cli.folder, "lost"), "");
+        }, 300);
       });
       const options = ["-t", "t", "-q", "1", "--reconnect", "9", "--reconnect-delay", "0.1", "--count", "30"];
-      // The reader begins to read when the connection is lost.
-      const command = `${cli.command} sub ${old(port).join(" ")} ${options.join(" ")} | { sleep 1; cut -c1-2; }`;
+      // The reader begins to read when the connection is lost, however slow this machine is.
+      const reader = "until [ -e lost ]; do sleep 0.1; done; sleep 0.5; cut -c1-2;";
+      const command = `${cli.command} sub ${old(port).join(" ")} ${options.join(" ")} | { ${reader} }`;
       const shell = cli.startProgram("bash", ["-c", command]);
       await shell.ended();
       expect(shell.result.stdout).toBe("1:\n".repeat(20) + "2:\n".repeat(10));
