@@ -37,12 +37,15 @@ describe("connect", () => {
     device.client.stop();
   });
 
-  test("maximumPacketSize of the options takes the place of what follows from maxMessageLength (3.1.2.11.4)", () => {
+  test("maximumPacketSize of the options takes the place of what follows from maxMessageLength (3.1.2.11.4)", async () => {
     const device = new AsyncDevice5({ properties: { maximumPacketSize: 777 } });
     void device.client.connect();
     device.hal.socket.connect();
     expect(device.sent()).toMatchObject([{ properties: { maximumPacketSize: 777 } }]);
-    device.client.stop();
+    await device.send(connack5());
+    // They are of CONNECT only.
+    void device.client.publish("t", "x");
+    expect(device.sent()[0].properties).toBeUndefined();
   });
 
   test("resolves with the properties of CONNACK, and tells the owner", async () => {
@@ -243,8 +246,6 @@ describe("subscribe and unsubscribe", () => {
     expect(subscribe).toMatchObject(
       { subscriptions: [{ topic: "a", qos: 2, rap: true, rh: 2 }, { topic: "b", qos: 1, rap: false, rh: 2 }] },
     );
-    // Those of CONNECT are of CONNECT only.
-    expect(subscribe.properties).toBeUndefined();
     expect(() => device.client.subscribe({ a: { rh: 3 as never } })).toThrow("rh must be an integer from 0 to 2");
     expect(() => device.client.subscribe("a", { nl: "yes" as never })).toThrow("nl must be 0, 1 or a boolean");
   });
