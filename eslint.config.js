@@ -152,7 +152,7 @@ export default tseslint.config(
     rules: {
       "@typescript-eslint/no-restricted-imports": onlySrc(
         "\\.\\./\\.\\./",
-        "(\\.\\./|\\./)([^./][^/]*|optional/link\\.js)$",
+        "(\\.\\./|\\./)([^./][^/]*|optional/(link|packets)\\.js)$",
       ),
     },
   },

@@ -10,6 +10,9 @@ export interface Outgoing {
   readonly delivery: Delivery;
   /** PUBREC has come: PUBREL is what is to be sent again. */
   isReleased: boolean;
+  /** Times that PUBLISH and PUBREL were sent. */
+  sends: number;
+  releases: number;
 }
 
 export class BrokerSession {
@@ -33,6 +36,10 @@ export class BrokerSession {
   isMistaken = false;
   /** The connection that it was made on, if it replaced one that was lost. */
   madeOn: Link | undefined;
+  /** How long it is kept without a connection; Infinity: for ever. */
+  expiryMs = Infinity;
+  /** Connections that it has had. */
+  connections = 0;
   private _lastPacketId: number;
 
   /** @param firstId packet id of its first message */
@@ -41,13 +48,19 @@ export class BrokerSession {
     this._lastPacketId = firstId - 1;
   }
 
-  /** Nothing is on its way. What a device began before it lost its RAM, nobody will finish. */
+  /** Nothing is on its way. What a device began before it lost its RAM, or what it gave up, nobody will finish. */
   get isQuiet(): boolean {
     if (this.queue.length > 0 || this.inflight.length > 0) return false;
-    for (const { restarts, isVoid } of this.incoming.values()) {
-      if (restarts === this.party.restarts && !isVoid) return false;
+    for (const message of this.incoming.values()) {
+      const { restarts, isVoid } = message;
+      if (restarts === this.party.restarts && !isVoid && !this.party.mayBeRefused(message)) return false;
     }
     return true;
+  }
+
+  /** A message is to be sent. */
+  push(delivery: Delivery): void {
+    this.queue.push({ packetId: 0, delivery, isReleased: false, sends: 0, releases: 0 });
   }
 
   /** Highest QoS of the subscriptions that match; -1: none does. */

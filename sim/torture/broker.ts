@@ -5,13 +5,17 @@
  * connection.
  */
 import { BrokerPeer } from "./broker-peer.js";
+import { BrokerPeer5 } from "./broker-peer5.js";
 import { BrokerSession } from "./broker-session.js";
 import type { Outgoing } from "./broker-session.js";
 import type { Ledger, Message, Party } from "./ledger.js";
-import { uidOf } from "./ledger.js";
+import { payloadOf, uidOf } from "./ledger.js";
 import type { Link, Peer } from "./link.js";
 import type { Packet } from "./packets.js";
+import type { Manners5 } from "./manners5.js";
+import { drawManners5 } from "./manners5.js";
 import type { Random } from "./random.js";
+import type { Version5 } from "./version5.js";
 import type { World } from "./world.js";
 
 /** What the broker of one schedule is like. Counts of 100 unless said otherwise. */
@@ -53,11 +57,24 @@ export interface Customer extends Party {
   readonly keepAliveSeconds: number;
   readonly maxInflight: number;
   readonly receiveMaximum: number;
+  /** What it is like if it speaks MQTT 5. */
+  readonly version5: Version5 | undefined;
+  /** Cleansession, as the application has it. */
+  readonly saysClean: boolean;
+  readonly maxMessageLength: number;
+  /** It has no power. */
+  readonly isOff: boolean;
   /** All of its connections. */
   readonly links: Link[];
 }
 
+/** Reason codes of DISCONNECT. */
+const SERVER_SHUTTING_DOWN = 0x8b;
+const SESSION_TAKEN_OVER = 0x8e;
+
 export class Broker {
+  /** What it is like to clients of MQTT 5. */
+  manners5: Manners5;
   readonly ledger: Ledger;
   readonly isEager: boolean;
   private readonly _world: World;
@@ -75,6 +92,7 @@ export class Broker {
     this._customers = customers;
     this._manners = manners;
     this.isEager = manners.isEager;
+    this.manners5 = drawManners5(world.random5);
     this._sessions = customers.map(() => undefined);
     this._lostIds = customers.map(() => 0);
   }
@@ -82,7 +100,10 @@ export class Broker {
   /** Takes a connection, unless it is down. */
   listen(link: Link): Peer | undefined {
     if (this._isDown) return undefined;
-    const peer = new BrokerPeer(this._world, this, link);
+    const { version5 } = this._customers[link.device];
+    const peer = version5 === undefined
+      ? new BrokerPeer(this._world, this, link)
+      : new BrokerPeer5(this._world, this, link, version5);
     this._peers.push(peer);
     return peer;
   }
@@ -95,10 +116,12 @@ export class Broker {
     }
     this._isDown = true;
     const isReset = this._world.random.chance(50);
-    for (const peer of this._peers.splice(0)) peer.hangUp(isReset);
+    for (const peer of this._peers.splice(0)) peer.hangUp(isReset, SERVER_SHUTTING_DOWN);
     if (!keepsSessions) this._customers.forEach((customer) => this._forget(customer));
     this._world.after(downMs, () => {
       this._isDown = false;
+      // Somebody has changed its configuration.
+      this.manners5 = drawManners5(this._world.random5);
     });
   }
 
@@ -140,12 +163,20 @@ export class Broker {
 
   // What the peers ask.
 
-  /** What is wrong with CONNECT, or "". */
+  /** A message of its own. */
+  addOwn(): Message {
+    const uid = this.ledger.nextUid();
+    return this.ledger.add(uid, "o/t0", payloadOf(uid, 8), 2, false, undefined, 0, false);
+  }
+
+  customerOf(link: Link): Customer {
+    return this._customers[link.device];
+  }
+
+  /** What is wrong with keep alive time and will of CONNECT, or "". */
   checkConnect(packet: Packet, link: Link): string {
     const customer = this._customers[link.device];
-    const isSame = packet.clientId === customer.clientId && packet.cleanSession === customer.isClean &&
-      packet.keepAliveSeconds === customer.keepAliveSeconds;
-    if (!isSame) return "CONNECT does not say what the application did";
+    if (packet.keepAliveSeconds !== customer.keepAliveSeconds) return "CONNECT with another keep alive time";
     const will = this.ledger.messages.get(link.will);
     const { will: sent } = packet;
     if (will === undefined) return sent === undefined ? "" : "CONNECT with a will that nobody set";
@@ -161,8 +192,10 @@ export class Broker {
     const old = this._sessions[customer.index];
     if (old?.peer !== undefined) {
       if (this._world.trace !== undefined) this._world.note(customer.index, "<-    another connection takes over");
-      old.peer.hangUp(random.chance(50));
+      old.peer.hangUp(random.chance(50), SESSION_TAKEN_OVER);
     }
+    // Clean Start, of a client that wants its session to be kept.
+    if (packet.cleanSession && !customer.isClean) this._forget(customer);
     const kept = packet.cleanSession ? undefined : this._sessions[customer.index];
     // Those that were under way in a session that was lost are as good as any, and the ones a client may mix up.
     const lostId = this._lostIds[customer.index];
@@ -178,15 +211,20 @@ export class Broker {
       }
     }
     session.peer = peer;
+    session.connections++;
     peer.session = session;
     return kept !== undefined;
   }
 
-  /** DISCONNECT has come: no will. */
-  disconnected(peer: BrokerPeer): void {
+  /**
+   * DISCONNECT has come.
+   *
+   * @param connect with the will, if that is to be published all the same
+   */
+  disconnected(peer: BrokerPeer, connect: Packet | undefined): void {
     peer.isOver = true;
     if (peer.session?.peer === peer) peer.session.peer = undefined;
-    this.ended(peer, undefined);
+    this.ended(peer, connect);
     peer.link.hangUp(false);
   }
 
@@ -199,6 +237,14 @@ export class Broker {
     if (session !== undefined && this._sessions[customer.index] === session && customer.isClean) {
       for (const { delivery } of [...session.queue, ...session.inflight]) delivery.isLost = true;
       this._sessions[customer.index] = undefined;
+    } else if (session !== undefined && session.expiryMs < Infinity) {
+      const { connections } = session;
+      this._world.after(session.expiryMs, () => {
+        if (this._sessions[customer.index] !== session || session.connections !== connections) return;
+        this._world.count("MQTT 5: a session expires");
+        if (this._world.trace !== undefined) this._world.note(customer.index, "*** the session expires");
+        this._forget(customer);
+      });
     }
     if (session === undefined || connect?.will === undefined) return;
     const will = this.ledger.messages.get(uidOf(connect.will.topic, connect.will.message));
@@ -216,7 +262,7 @@ export class Broker {
       if (subscribed < 0) continue;
       const qos = Math.min(subscribed, message.qos);
       if (qos === 0 && session.peer === undefined) continue;
-      session.queue.push({ packetId: 0, delivery: this.ledger.owe(customer, message, qos), isReleased: false });
+      session.push(this.ledger.owe(customer, message, qos));
       this.pump(session);
     }
   }
@@ -226,8 +272,14 @@ export class Broker {
     const { peer } = session;
     while (peer !== undefined && session.queue.length > 0) {
       const next: Outgoing = session.queue[0];
+      if (!peer.takes(next)) {
+        // As if it were delivered [MQTT-3.1.2-25].
+        next.delivery.isOver = next.delivery.isLost = true;
+        session.queue.shift();
+        continue;
+      }
       if (next.delivery.qos > 0) {
-        if (session.inflight.length >= this._manners.window) return;
+        if (session.inflight.length >= peer.window) return;
         next.packetId = session.nextPacketId();
         session.inflight.push(next);
       } else {
@@ -252,7 +304,7 @@ export class Broker {
     if (link.isDisturbed || link.isClosed || !link.hadRoom || !link.isAccepted) return;
     if (link.isClosing) return;
     const pauseMs = this._world.nowMs - link.lastWriteMs;
-    if (pauseMs > customer.keepAliveSeconds * 1000) {
+    if (pauseMs > (link.keepAliveSeconds ?? customer.keepAliveSeconds) * 1000) {
       this._world.fail(link.device, `nothing sent for ${pauseMs} ms [MQTT-3.1.2-23]`);
     }
   }
@@ -266,8 +318,8 @@ export class Broker {
     this._world.fail(link.device, "close(), and no DISCONNECT");
   }
 
-  /** False if everything that was written to its connections before this one was read. */
-  mayHaveBeenSent({ firstLink }: Message, link: Link): boolean {
+  /** False if everything that was written to the connections from `firstLink` to this one was read. */
+  mayHaveBeenSent(firstLink: number, link: Link): boolean {
     return this._customers[link.device].links.some(({ number, written, understood }) =>
       number >= firstLink && number < link.number && written !== understood);
   }

@@ -6,6 +6,8 @@
  */
 import { createMqtt, MQTT_3_1_1 } from "../../src/face.js";
 import type { Client, MessageInfo, QoS } from "../../src/face.js";
+import { createMqtt5 } from "../../src/v5/face.js";
+import type { Client5 } from "../../src/v5/face.js";
 import type { QueuePolicy } from "../../src/optional/queue.js";
 import type { Broker, Customer } from "./broker.js";
 import type { Action, Helper } from "./features.js";
@@ -13,11 +15,14 @@ import { DeviceHal } from "./hal.js";
 import type { Link } from "./link.js";
 import type { Ledger, Message } from "./ledger.js";
 import { payloadOf, textOf, uidOf } from "./ledger.js";
+import { refusalOf } from "./manners5.js";
 import { Monitor } from "./monitor.js";
 import type { DevicePlan } from "./plan.js";
 import { Probe } from "./probe.js";
 import type { Flash } from "./snapshots.js";
 import { ACTIONS, drawAction } from "./actions.js";
+import type { Version5 } from "./version5.js";
+import { connectProperties, drawMessageProperties, expiryOf, publishLength } from "./version5.js";
 import { Violation } from "./violation.js";
 import type { Climate } from "./weather.js";
 import type { World } from "./world.js";
@@ -38,6 +43,9 @@ export class Device implements Customer {
   readonly keepAliveSeconds: number;
   readonly maxInflight: number;
   readonly receiveMaximum: number;
+  readonly maxMessageLength: number;
+  readonly saysClean: boolean;
+  readonly version5: Version5 | undefined;
   readonly links: Link[] = [];
   readonly world: World;
   restarts = 0;
@@ -65,8 +73,10 @@ export class Device implements Customer {
   private _thrown: Thrown | undefined;
   /** The application wants no connection. */
   private _isResting = false;
-  /** The device has no power. */
   private _isOff = false;
+  /** How many connections its former lives have had. */
+  private _formerLinks = 0;
+  private _willType: string | undefined;
   private _isConnectPlanned = false;
 
   constructor(world: World, index: number, plan: DevicePlan, climate: Climate) {
@@ -74,10 +84,13 @@ export class Device implements Customer {
     this.index = index;
     this.plan = plan;
     this.clientId = `dev${index}`;
-    this.isClean = plan.isClean;
+    this.version5 = plan.version5;
+    this.saysClean = plan.isClean;
+    this.isClean = plan.version5 === undefined ? plan.isClean : expiryOf(plan.version5, plan.isClean) === 0;
     this.keepAliveSeconds = plan.keepAliveSeconds;
     this.maxInflight = plan.options.maxInflight;
     this.receiveMaximum = plan.options.receiveMaximum;
+    this.maxMessageLength = plan.options.maxMessageLength;
     this._climate = climate;
   }
 
@@ -86,6 +99,21 @@ export class Device implements Customer {
     this.ledger = ledger;
     this.broker = broker;
     this._boot();
+  }
+
+  get isOff(): boolean {
+    return this._isOff;
+  }
+
+  /** No connection of this life was accepted. */
+  private get _isStarting(): boolean {
+    for (let i = this._formerLinks; i < this.links.length; i++) if (this.links[i].isAccepted) return false;
+    return true;
+  }
+
+  /** The client of a device that speaks MQTT 5. */
+  get client5(): Client5 {
+    return this.client as Client5;
   }
 
   /** Number of the session that is up and that nothing was taken from; -1: none. */
@@ -147,7 +175,11 @@ export class Device implements Customer {
     if (this._isOff) return;
     this._isResting = true;
     const wasUp = this.client.connected;
-    const answer = this.call("close", () => this.client.close());
+    const { random } = this.world;
+    const { link } = this.hal;
+    const code = this.version5 !== undefined && random.chance(20) ? random.pick([4, 0x80, 0x81, 0x98]) : 0;
+    link?.closeCodes.push(code);
+    const answer = this.call(`close ${code}`, () => code === 0 ? this.client.close() : this.client5.close(code));
     for (const helper of this._helpers) helper.given?.(answer);
     this.monitor.closed(answer, wasUp);
   }
@@ -173,8 +205,14 @@ export class Device implements Customer {
     const size = random.chance(10) ? 0 :
       random.chance(80) || world.isHealed ? random.between(1, 20) : random.between(1, plan.largest);
     const isText = random.chance(50);
-    return this.offer("publish", qos, size, false, ({ topic, payload, retain }) =>
-      this.client.publish(topic, isText ? payload : bytesOf(payload), qos, retain)) !== undefined;
+    return this.offer("publish", qos, size, false, (message) => {
+      const { uid, topic, retain } = message;
+      const payload = isText ? message.payload : bytesOf(message.payload);
+      const given = this.version5 && drawMessageProperties(random, this.version5, uid);
+      if (given === undefined) return this.client.publish(topic, payload, qos, retain);
+      message.given = given;
+      return this.client5.publish(topic, payload, qos, retain, null, given);
+    }) !== undefined;
   }
 
   /** Makes a message and hands it to the client by `call`. Undefined if that answers false. */
@@ -187,7 +225,8 @@ export class Device implements Customer {
     const uid = this.ledger.nextUid();
     const payload = payloadOf(uid, size);
     const retain = random.chance(10);
-    const topic = size === 0 ? `d${this.index}/e${uid}` : `d${this.index}/t${random.below(3)}`;
+    const topics = this.version5?.topics ?? 3;
+    const topic = size === 0 ? `d${this.index}/e${uid}` : `d${this.index}/t${random.below(topics)}`;
     const message = this.ledger.add(uid, topic, payload, qos, retain, this, monitor.session?.number ?? 0, false);
     message.firstLink = this.links.length + (hal.link === undefined || hal.link.isClosed ? 1 : 0);
     message.isStreamed = isStreamed;
@@ -196,6 +235,9 @@ export class Device implements Customer {
     const wasConnected = this.client.connected;
     if (!this.call(`${what} ${textOf(message)}`, () => call(message))) {
       this.ledger.messages.delete(uid);
+      for (const helper of this._helpers) {
+        helper.declined?.({ kind: "publish", message, index: 0, link: monitor.session, filters: [] });
+      }
       return undefined;
     }
     if (!wasConnected) {
@@ -261,6 +303,24 @@ export class Device implements Customer {
     return this.links.some(({ number, written, understood }) => number >= message.firstLink && written !== understood);
   }
 
+  /** The reason code with which what the broker takes forbids a message on a connection; 0: it does not. */
+  refusalOn(link: Link, message: Message): number {
+    const { topic, payload, qos, retain, given } = message;
+    return link.limits === undefined ? 0 :
+      refusalOf(link.limits, qos, retain, publishLength(topic, payload, qos, given));
+  }
+
+  /** Whether it may have been refused for what some broker takes. */
+  wasBeyondLimits(message: Message, code: number): boolean {
+    return this.links.some((link) => link.number >= message.firstLink && this.refusalOn(link, message) === code);
+  }
+
+  /** It may have had this outcome, or any. */
+  mayBeRefused(message: Message): boolean {
+    return message.isRejected || this.links.some((link) =>
+      link.number >= message.firstLink && this.refusalOn(link, message) > 0);
+  }
+
   /** An error that the application is about to throw. */
   thrown(): Error {
     this._thrown = new Thrown("of the application");
@@ -289,7 +349,8 @@ export class Device implements Customer {
     for (const qos of [1, 2] as const) {
       // With one place only, what was begun just now may have it.
       const isFree = this.probe.isEmpty;
-      if (!this.publishAt(qos) && isFree) this.fail(`publish: refused at QoS ${qos} though nothing is under way`);
+      const isAccepted = this.publishAt(qos) || (this.version5 !== undefined && this.client5.refusal > 0);
+      if (!isAccepted && isFree) this.fail(`publish: refused at QoS ${qos} though nothing is under way`);
     }
   }
 
@@ -301,7 +362,12 @@ export class Device implements Customer {
 
   private _connect(): boolean {
     const helper = this._helpers.find((candidate) => candidate.connect !== undefined);
-    return helper?.connect?.() ?? this.client.connect("broker", 1883, 0, this.plan.autoReconnect);
+    const own = helper?.connect?.();
+    if (own !== undefined) return own;
+    const { autoReconnect, version5 } = this.plan;
+    const given = version5 && connectProperties(version5);
+    if (given === undefined) return this.client.connect("broker", 1883, 0, autoReconnect);
+    return this.client5.connect("broker", 1883, 0, autoReconnect, null, null, given);
   }
 
   private _boot(): void {
@@ -315,13 +381,21 @@ export class Device implements Customer {
       drainTimeoutMs: options.drainTimeoutMs,
       autoReconnect: plan.autoReconnect,
       retryMs: () => this._helpers.find((helper) => helper.retryMs !== undefined)?.retryMs?.() ?? -1,
+      forbids: (message, code) => this.wasBeyondLimits(message, code),
     });
     this._helpers = [];
     this._will = 0;
+    this._willType = undefined;
+    this._formerLinks = this.links.length;
     this._thrown = undefined;
     this.isCalling = false;
-    const mqtt = createMqtt(hal, MQTT_3_1_1);
-    this.client = mqtt.Client(this.clientId, plan.keepAliveSeconds, null, null, plan.isClean ? 1 : 0, options);
+    const { version5 } = plan;
+    const mqtt = version5 === undefined ? createMqtt(hal, MQTT_3_1_1) : createMqtt5(hal, {
+      topicAliasMaximum: version5.topicAliasMaximum,
+      topicAliases: version5.topicAliases,
+    });
+    const clientId = version5?.isNameless === true ? "" : this.clientId;
+    this.client = mqtt.Client(clientId, plan.keepAliveSeconds, null, null, plan.isClean ? 1 : 0, options);
     this.probe = new Probe(this.client, options.maxOperations);
     this._listen(hal);
     this._helpers = plan.features.flatMap((feature) => feature.attach?.(this, this.client) ?? []);
@@ -334,6 +408,10 @@ export class Device implements Customer {
       link.number = this.links.push(link);
       link.onFirstWrite = () => {
         link.will = this._will;
+        link.willType = this._willType;
+        link.saysCleanStart = this.saysClean && (this.isClean || this._isStarting);
+        link.isNameless = this.version5?.isNameless === true && this._isStarting;
+        link.clientId = link.isNameless ? "" : this.clientId;
       };
       link.onSilent = () => {
         monitor.silent(link);
@@ -364,21 +442,22 @@ export class Device implements Customer {
       this.subscribe();
       this.react(hal);
     });
-    client.on("connfail", (_, reason) => {
+    client.on("connfail", (_, reason, detail) => {
       hear(() => `connfail ${reason}`, () => {
-        for (const helper of this._helpers) helper.failed?.(reason);
+        for (const helper of this._helpers) helper.failed?.(reason, detail);
         monitor.failed(reason);
       });
       this._afterEnd(hal);
     });
     client.on("offline", (_, reason) => {
       hear(() => `offline ${reason}`, () => {
+        const link = monitor.session;
         for (const helper of this._helpers) helper.ended?.();
         monitor.offline(reason);
-        if (reason === END_RECEIVE_MAXIMUM && this.broker.window <= this.receiveMaximum) {
+        if (reason === END_RECEIVE_MAXIMUM && this.broker.window <= this.receiveMaximum && link?.offence === undefined) {
           this.fail(`offline: reason ${reason}, the broker's window is ${this.broker.window}`);
         }
-        for (const helper of this._helpers) helper.offline?.();
+        for (const helper of this._helpers) helper.offline?.(reason, link);
       });
       this._afterEnd(hal);
     });
@@ -397,24 +476,28 @@ export class Device implements Customer {
       this.react(hal);
     });
     if (!this.plan.listens) return;
-    client.on("puback", () => {
-      hear(() => "puback", () => {
-        monitor.done("publish", undefined, client.connected);
+    const { version5 } = this;
+    const onPuback = (_: Client, codes?: Uint8Array): void => {
+      hear(() => `puback${codes === undefined ? "" : ` ${codes.join(" ")}`}`, () => {
+        monitor.done("publish", codes, client.connected);
       });
       this.react(hal);
-    });
+    };
+    client.on("puback", onPuback);
     client.on("suback", (_, granted) => {
       hear(() => `suback ${granted.join(" ")}`, () => {
         monitor.done("subscribe", granted, client.connected);
       });
       this.react(hal);
     });
-    client.on("unsuback", () => {
-      hear(() => "unsuback", () => {
-        monitor.done("unsubscribe", undefined, client.connected);
+    const onUnsuback = (_: Client, codes?: Uint8Array): void => {
+      hear(() => `unsuback${codes === undefined ? "" : ` ${codes.join(" ")}`}`, () => {
+        // NodeMCU's tells nothing.
+        monitor.done("unsubscribe", version5 === undefined ? undefined : codes, client.connected);
       });
       this.react(hal);
-    });
+    };
+    client.on("unsuback", onUnsuback);
   }
 
   /** A message is told, or a piece of one. */
@@ -445,12 +528,14 @@ export class Device implements Customer {
     }
     if (sent !== 0 && sent !== uid) this.fail(`message ${uid} has the packet id of message ${sent}`);
     const message = this.ledger.messages.get(uid);
-    if (message !== undefined) {
-      const length = packetLength(message.topic.length + 2 + (qos > 0 ? 2 : 0) + message.payload.length);
+    const delivery = this.ledger.deliveryOf(this, uid);
+    if (message !== undefined && delivery?.sentOn === this.hal.link) {
+      const length = delivery?.packetLength ?? 0;
       const limit = this.plan.options.maxMessageLength;
       if ((how === "whole") !== length <= limit) {
         this.fail(`${textOf(message)}: ${how}, packet ${length}, limit ${limit}`);
       }
+      if (delivery !== undefined) for (const helper of this._helpers) helper.received?.(delivery, info);
     }
     this.ledger.delivered(this, uid, topic, text, isWhole, qos, dup, this.monitor.session);
   }
@@ -502,11 +587,14 @@ export class Device implements Customer {
     const message = this.ledger.add(
       uid, `w/t${this.index}`, payloadOf(uid, random.between(1, 30)), qos, retain, this, 0, true,
     );
+    const contentType = this.version5 !== undefined && random.chance(50) ? `w${uid}` : undefined;
     this.call(`lwt ${textOf(message)}`, () => {
-      this.client.lwt(message.topic, message.payload, qos, retain);
+      if (this.version5 === undefined) this.client.lwt(message.topic, message.payload, qos, retain);
+      else this.client5.lwt(message.topic, message.payload, qos, retain, contentType === undefined ? null : { contentType });
       return true;
     });
     this._will = uid;
+    this._willType = contentType;
   }
 
   private _filter(kind: "subscribe" | "unsubscribe"): void {
@@ -515,12 +603,22 @@ export class Device implements Customer {
     const table: Record<string, QoS> = {};
     for (let left = random.between(1, 3); left > 0; left--) table[random.pick(FILTERS)] = random.below(3) as QoS;
     const wasConnected = this.client.connected;
-    const isTaken = this.call(`${kind} ${Object.keys(table).join(" ")}`, () => this.client[kind](table));
-    if (!isTaken) return;
+    const filters = Object.keys(table);
+    const isNamed = this.version5 !== undefined && kind === "subscribe" && random.chance(this.version5.talkative);
+    const subscriptionIdentifier = isNamed ? random.between(1, 300) : undefined;
+    const isTaken = this.call(`${kind} ${filters.join(" ")}`, () => subscriptionIdentifier !== undefined
+      ? this.client5.subscribe(table, null, { subscriptionIdentifier })
+      : this.client[kind](table));
+    const operation = { kind, message: undefined, index: 0, link: this.monitor.session, filters,
+      identifier: subscriptionIdentifier };
+    if (!isTaken) {
+      for (const helper of this._helpers) helper.declined?.(operation);
+      return;
+    }
     if (!wasConnected) this.fail(`${kind}: accepted without a session`);
     const index = this.monitor.filtered(kind, this.plan.listens);
     for (const helper of this._helpers) {
-      helper.accepted?.({ kind, message: undefined, index, link: this.monitor.session, filters: Object.keys(table) });
+      helper.accepted?.({ ...operation, index });
     }
   }
 
@@ -566,9 +664,4 @@ function bytesOf(text: string): Uint8Array {
   const bytes = new Uint8Array(text.length);
   for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
   return bytes;
-}
-
-/** Bytes of a packet with so many behind its header. */
-function packetLength(length: number): number {
-  return length + (length < 128 ? 2 : 3);
 }

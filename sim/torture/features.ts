@@ -2,9 +2,11 @@
  * Optional parts of the library, as the simulator sees them: each is one value of type `Feature`, and a device uses
  * those that its plan has drawn. The rest of the simulator asks for none by name.
  */
-import type { Client, ClientOptions } from "../../src/face.js";
+import type { Client, ClientOptions, MessageInfo } from "../../src/face.js";
 import type { Device } from "./device.js";
 import { DRAINING } from "./draining.js";
+import type { Delivery } from "./ledger.js";
+import type { Link } from "./link.js";
 import type { Accepted } from "./monitor.js";
 import { OUTCOMES } from "./outcomes.js";
 import type { DevicePlan } from "./plan.js";
@@ -12,6 +14,7 @@ import { QUEUE_OFFLINE, QUEUE_POLICY } from "./policy.js";
 import type { Random } from "./random.js";
 import { DATA, PAUSE } from "./reading.js";
 import { SNAPSHOTS } from "./snapshots.js";
+import { SPEAKING_5 } from "./speaking5.js";
 import { STAYING } from "./staying.js";
 import { STREAMS } from "./streams.js";
 
@@ -31,16 +34,20 @@ export interface Helper {
   /** A message, or a part of one, is about to be told. */
   reading?(isPiece: boolean): void;
   /** `offline` was told. */
-  offline?(): void;
+  offline?(reason: number, link: Link | undefined): void;
   /** The client opens a socket. */
   open?(host: string): void;
   /** Calls `connect`, where that is not what it is for others. */
   connect?(): boolean;
+  /** An operation was not accepted, or an attempt at one. */
+  declined?(operation: Accepted): void;
+  /** A message is told, with what is known of it. */
+  received?(delivery: Delivery, info: MessageInfo): void;
   /** `close` or `abort` has answered. */
   given?(answer: boolean): void;
   /** `connect`, `connfail` or `offline` is being told; nobody has heard of it. */
   connected?(): void;
-  failed?(reason: number): void;
+  failed?(reason: number, detail: unknown): void;
   ended?(): void;
   /** Within what time the client tries again by itself; below 0: it does not. */
   retryMs?(): number;
@@ -75,5 +82,5 @@ export interface Feature {
 
 /** In the order in which they are attached: what replaces a method comes before what uses it. */
 export const FEATURES: readonly Feature[] = [
-  QUEUE_OFFLINE, QUEUE_POLICY, SNAPSHOTS, DRAINING, OUTCOMES, DATA, PAUSE, STREAMS, STAYING,
+  QUEUE_OFFLINE, QUEUE_POLICY, SNAPSHOTS, DRAINING, OUTCOMES, DATA, PAUSE, STREAMS, STAYING, SPEAKING_5,
 ];

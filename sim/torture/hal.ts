@@ -142,7 +142,7 @@ function weatherText(weather: {
 }
 
 /** All text of the simulation is ASCII, for which a loop is faster in Node than a view for each conversion. */
-class AsciiText implements Text {
+export class AsciiText implements Text {
   encode(string: string, bytes: Uint8Array, offset: number, end: number): number {
     const { length } = string;
     if (offset + length > end) return -1;

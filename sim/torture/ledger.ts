@@ -8,6 +8,7 @@
  * An acknowledgement never precedes its callback; what comes is what was sent, byte by byte; an overflow is its
  * beginning.
  */
+import type { GivenProperties } from "../../src/v5/face.js";
 import type { World } from "./world.js";
 
 /** Somebody who accepts or receives messages, as far as it matters here. */
@@ -22,6 +23,8 @@ export interface Party {
   readonly dropsOldest: boolean;
   /** False if everything that was written since the message was accepted was read, and read whole. */
   mayHaveBeenCut(message: Message): boolean;
+  /** Its broker has refused the message, or takes none like it. */
+  mayBeRefused(message: Message): boolean;
 }
 
 /** A message, from the call on. */
@@ -72,6 +75,12 @@ export interface Message {
   isAcked: boolean;
   /** Its outcome, once it was told to who asked for that; "" before. */
   outcome: string;
+  /** Reason codes that it was acknowledged with; from 128 on, the broker has not taken it. */
+  readonly codes: Set<number>;
+  /** What the application has said of it beside the rest. */
+  given: GivenProperties | undefined;
+  /** A broker has refused it, whether anybody has heard of that or not. */
+  isRejected: boolean;
 }
 
 /** A message that the broker owes a device. */
@@ -91,6 +100,10 @@ export interface Delivery {
   /** PUBREL was sent. */
   isReleased: boolean;
   lastLink: unknown;
+  /** Its PUBLISH as it was sent last: where, how many bytes, and what it said beside the rest. */
+  sentOn: unknown;
+  packetLength: number;
+  properties: GivenProperties | undefined;
 }
 
 /** Highest number so far, by topic and QoS. */
@@ -150,6 +163,9 @@ export class Ledger {
       isOld: false,
       isAcked: false,
       outcome: "",
+      codes: new Set(),
+      given: undefined,
+      isRejected: false,
     };
     this.messages.set(uid, message);
     return message;
@@ -168,6 +184,15 @@ export class Ledger {
     }
   }
 
+  /** Its outcome was told: it was refused, by its broker or by what one takes. */
+  refused(message: Message): void {
+    const { source } = message;
+    message.isDone = true;
+    message.restartsWhenDone = source?.restarts ?? 0;
+    message.lossesWhenDone = source?.losses ?? 0;
+    message.outcome = "refused";
+  }
+
   /** It is removed when it is so old, unless it has begun to leave. */
   expires(message: Message, ageMs: number): void {
     message.mayVanish = true;
@@ -183,7 +208,12 @@ export class Ledger {
       return;
     }
     const what = `${textOf(message)}: ${outcome}`;
-    if (outcome === "refused" || source === undefined) return this._fail(source, what);
+    if (source === undefined) return this._fail(source, what);
+    // With which reason code, `refused` has judged, or nobody was told.
+    if (outcome === "refused") {
+      if (!source.mayBeRefused(message)) this._fail(source, what);
+      return;
+    }
     if (outcome === "lost") {
       if (qos > 0 && !source.isClean) this._fail(source, `${what}, though its session is persistent`);
       if (qos === 0 && message.isKept && !source.mayHaveBeenCut(message)) {
@@ -202,7 +232,8 @@ export class Ledger {
   /** It is being read: whether it may be, by what was said of it. */
   checkRead(message: Message, acceptedMs: number, mayHaveBeenSent: boolean): void {
     const { source, outcome, expiresMs, qos } = message;
-    if (outcome === "expired" || outcome === "dropped" || (outcome === "lost" && qos === 0)) {
+    const isGone = outcome === "expired" || outcome === "dropped" || outcome === "refused";
+    if (isGone || (outcome === "lost" && qos === 0)) {
       this._fail(source, `${textOf(message)}: arrives though its outcome was ${outcome}`);
     }
     if (message.reads === 0 && expiresMs >= 0 && expiresMs < acceptedMs && !mayHaveBeenSent) {
@@ -215,7 +246,8 @@ export class Ledger {
     message.arrivals++;
     const { source } = message;
     if (source === undefined || message.isWill || message.arrivals > 1 || message.restarts < source.restarts) return;
-    if (!message.isVoid) this._inOrder(this._arrived[source.index], message, message.uid, message.qos, source);
+    // What is refused first and taken then has lost its place.
+    if (!message.isVoid && !message.isRejected) this._inOrder(this._arrived[source.index], message, message.uid, message.qos, source);
   }
 
   /** The session of a device is lost: order begins anew. */
@@ -264,7 +296,7 @@ export class Ledger {
     for (const message of this.messages.values()) {
       const { source, qos, isWill, restarts, isVoid, isOld, isAcked, mayVanish, losses } = message;
       if (source !== party || isWill || qos === 0 || restarts !== party.restarts || isVoid || isOld) continue;
-      if (isAcked || mayVanish || losses !== party.losses || (party.isClean && message.session !== session)) continue;
+      if (isAcked || mayVanish || party.mayBeRefused(message) || losses !== party.losses || (party.isClean && message.session !== session)) continue;
       this._fail(party, `${textOf(message)}: not acknowledged, but drain says true`);
     }
     for (const delivery of this._deliveries[party.index].values()) {
@@ -287,6 +319,9 @@ export class Ledger {
       isLost: false,
       isReleased: false,
       lastLink: undefined,
+      sentOn: undefined,
+      packetLength: 0,
+      properties: undefined,
     };
     this._deliveries[party.index].set(message.uid, delivery);
     return delivery;
@@ -363,7 +398,8 @@ export class Ledger {
       if (message.isSwallowed || (losses > 0 && !this._isEager)) least = 0;
     }
     const { outcome } = message;
-    if (message.isVoid || (message.mayVanish && message.reads === 0 && outcome === "")) least = 0;
+    // The broker may have said so, and that may have been lost.
+    if (source.mayBeRefused(message) || message.isVoid || (message.mayVanish && message.reads === 0 && outcome === "")) least = 0;
     if (outcome === "expired" || outcome === "dropped" || (qos === 0 && outcome === "lost")) least = most = 0;
     if (message.isOld) most = Infinity;
     if (arrivals < least) this._fail(source, `${textOf(message)}: accepted and lost`);

@@ -7,6 +7,7 @@
 import type { Socket, SocketFailure, SocketHandler } from "../../hal/socket.js";
 import { Pipe } from "./pipe.js";
 import type { Break, Weather } from "./weather.js";
+import type { Limits } from "./manners5.js";
 import type { World } from "./world.js";
 
 /** The broker's end of a connection. */
@@ -29,6 +30,13 @@ export class Link implements Socket {
   number = 0;
   /** Number of the message that was the will when CONNECT left; 0: none. */
   will = 0;
+  /** The Content Type that the application has given it. */
+  willType: string | undefined;
+  /** What CONNECT has to say then. */
+  clientId = "";
+  saysCleanStart = false;
+  /** The broker is to choose the client identifier. */
+  isNameless = false;
   /** The application was told that the session began. */
   isAccepted = false;
   /** When it was. */
@@ -59,6 +67,24 @@ export class Link implements Socket {
   sessionPresent: boolean | undefined;
   /** Return codes of each SUBACK, in the order of the SUBSCRIBEs. */
   readonly granted: (number[] | undefined)[] = [];
+  /** Reason codes of each UNSUBACK, in the order of the UNSUBSCRIBEs. */
+  readonly removed: (number[] | undefined)[] = [];
+  /** What the broker has said in CONNACK that it takes; undefined: no CONNACK of MQTT 5 that accepts. */
+  limits: Limits | undefined;
+  /** The keep alive time that the broker has chosen; undefined: it has not. */
+  keepAliveSeconds: number | undefined;
+  /** Reason code of the CONNACK that has refused, and what it gave as its reason. */
+  refusal: { code: number; reason: string | undefined } | undefined;
+  /** Reason code of the broker's DISCONNECT. */
+  dismissal: number | undefined;
+  /** Reason codes that answer what the broker has done, against the rules. */
+  offence: readonly number[] | undefined;
+  /** The client has ended it for that. */
+  isViolated = false;
+  /** It was taken away, or stood still. */
+  isStruck = false;
+  /** What `close` was told to say, whenever it was called. */
+  readonly closeCodes: number[] = [];
   /** The broker has read DISCONNECT. */
   hasDisconnect = false;
   /** Called with the first write, which is CONNECT's. */
@@ -86,6 +112,8 @@ export class Link implements Socket {
   /** The device is to be told so. */
   private _isFailing = false;
   private _packetsUp = 0;
+  /** Each write: how many bytes were written behind it, and when it was. */
+  private readonly _writes: { behind: number; atMs: number }[] = [];
   private _packetsDown = 0;
 
   constructor(world: World, device: number, weather: Weather, handler: SocketHandler) {
@@ -166,6 +194,7 @@ export class Link implements Socket {
     else if (this.hadRoom) this.longestPauseMs = Math.max(this.longestPauseMs, nowMs - this.lastWriteMs);
     this.lastWriteMs = nowMs;
     this.written += count;
+    this._writes.push({ behind: this.written, atMs: nowMs });
     if (this._isPeerClosed) return (this._room = 0);
     this._used += count;
     if (!this._isBroken) this._up.push(bytes, start, end);
@@ -195,6 +224,12 @@ export class Link implements Socket {
   }
 
   // The broker's end.
+
+  /** When the byte left that is to be understood next. */
+  writtenMs(): number {
+    while (this._writes.length > 0 && this._writes[0].behind <= this.understood) this._writes.shift();
+    return this._writes.length === 0 ? this.lastWriteMs : this._writes[0].atMs;
+  }
 
   /** Sends to the device. */
   send(bytes: Uint8Array, end: number): void {
@@ -241,6 +276,7 @@ export class Link implements Socket {
     if (trace !== undefined) this._world.note(this.device, `~~~ network: ${how}`);
     this._isBroken = true;
     this.isDisturbed = true;
+    this.isStruck = true;
     this._up.drop();
     if (how === "fin") {
       this._down.end(() => {
@@ -267,6 +303,7 @@ export class Link implements Socket {
     if (this._world.isHealed || this.isClosed || this._isBroken) return;
     if (this._world.trace !== undefined) this._world.note(this.device, `~~~ network: stalls for ${lengthMs} ms`);
     this.isDisturbed = true;
+    this.isStruck = true;
     this._up.stalledUntilMs = this._down.stalledUntilMs = this._world.nowMs + lengthMs;
   }
 

@@ -7,6 +7,7 @@
  */
 import type { Ledger, Message, Party } from "./ledger.js";
 import type { Link } from "./link.js";
+import { PACKET_IDENTIFIER_NOT_FOUND } from "./manners5.js";
 import type { World } from "./world.js";
 
 /** An operation that the client accepted and whose callback is to come. */
@@ -35,6 +36,8 @@ export interface Accepted {
   readonly link: Link | undefined;
   /** Of a subscribe or an unsubscribe. */
   readonly filters: readonly string[];
+  /** Subscription identifier. */
+  readonly identifier?: number | undefined;
 }
 
 /** An attempt whose outcome is to come. */
@@ -51,6 +54,8 @@ export interface Limits {
   autoReconnect: boolean;
   /** Within what time the client tries again by itself, behind what is being told; below 0: it does not. */
   retryMs(): number;
+  /** What the broker takes forbids this message, with this reason code. */
+  forbids(message: Message, code: number): boolean;
 }
 
 /** What CONNECT, CONNACK and the last bytes may each take. */
@@ -78,6 +83,7 @@ export class Monitor {
   /** Whether the application or something else has ended the session cannot be told. */
   private _isReasonOpen = false;
   private _subscribes = 0;
+  private _unsubscribes = 0;
   private _isOver = false;
   private readonly _world: World;
   private readonly _ledger: Ledger;
@@ -189,7 +195,7 @@ export class Monitor {
 
   /** `subscribe` or `unsubscribe` answered true. Returns its place among those of its kind on this connection. */
   filtered(kind: "subscribe" | "unsubscribe", isCalledBack: boolean): number {
-    const index = kind === "subscribe" ? this._subscribes++ : 0;
+    const index = kind === "subscribe" ? this._subscribes++ : this._unsubscribes++;
     if (!isCalledBack) return index;
     const link = this.session;
     this._pending.push({ kind, message: undefined, isKept: false, mayStay: false, isOptional: false, index, link });
@@ -231,7 +237,7 @@ export class Monitor {
     if (link.isClosing !== (reason === 0) && !this._isReasonOpen) this._fail(`offline: reason ${reason}`);
     this.session = undefined;
     this.isPaused = false;
-    this._subscribes = 0;
+    this._subscribes = this._unsubscribes = 0;
     for (const operation of this._pending) if (!operation.isKept) operation.isOptional = true;
     // What was finished, and had nothing before it that was not, was told by now.
     this._moveTo(this._places.map((place) => {
@@ -257,7 +263,7 @@ export class Monitor {
     const maySkip = (operation: Operation): boolean => isOptional(operation) || (!isUp && !operation.isKept);
     for (const place of this._places) {
       for (let at = place; at < pending.length; at++) {
-        if (pending[at].kind === kind && isGranted(pending[at], granted)) places.push(at + 1);
+        if (pending[at].kind === kind && this._isGranted(pending[at], granted)) places.push(at + 1);
         if (!maySkip(pending[at])) break;
       }
     }
@@ -267,22 +273,41 @@ export class Monitor {
       return this._fail(`the callback of a ${kind}${granted === undefined ? "" : ` (${granted.join(" ")})`}: ${due}`);
     }
     const passed = Math.min(...places);
+    // That PUBCOMP knows of no such message is no failure: it was completed before.
+    const isRefused = kind === "publish" && granted !== undefined && granted[0] > 127 &&
+      granted[0] !== PACKET_IDENTIFIER_NOT_FOUND;
     for (let at = 0; at < passed; at++) {
       const { message } = pending[at];
-      if (message !== undefined && !maySkip(pending[at])) this._ledger.done(message);
+      // Which of several it is cannot be told.
+      if (isRefused && places.includes(at + 1)) {
+        if (message !== undefined && places.length === 1) this._ledger.refused(message);
+        continue;
+      }
+      const isCertain = places.length === 1 && at + 1 === passed;
+      if (message === undefined || maySkip(pending[at]) || (!isCertain && this._party.mayBeRefused(message))) continue;
+      this._ledger.done(message);
     }
     this._moveTo(places);
   }
 
   /** The connection fell silent: the client has to find that out. */
   silent(link: Link): void {
-    const limitMs = 2 * this._limits.keepAliveMs + LATE_MS;
+    const keepAliveMs = Math.max(this._limits.keepAliveMs, 1000 * (link.keepAliveSeconds ?? 0));
+    const limitMs = 2 * keepAliveMs + LATE_MS;
     this._world.after(limitMs, () => {
       if (this._isOver || this.session !== link || link.isClosing) return;
       // What is not read is not missed.
       if (this.isPaused || this._world.nowMs < this._resumedMs + limitMs) return;
-      this._fail(`half-open: nothing came for ${2 * this._limits.keepAliveMs} ms, and the session is still up`);
+      this._fail(`half-open: nothing came for ${2 * keepAliveMs} ms, and the session is still up`);
     });
+  }
+
+  /** What the broker has granted, or answered, or does not take, is what the callback says. */
+  private _isGranted({ link, kind, index, message }: Operation, granted: Uint8Array | undefined): boolean {
+    if (kind === "subscribe") return link?.granted[index]?.join() === granted?.join();
+    if (granted === undefined) return true;
+    if (kind === "unsubscribe") return link?.removed[index]?.join() === granted.join();
+    return message !== undefined && (message.codes.has(granted[0]) || this._limits.forbids(message, granted[0]));
   }
 
   /** How long a session may take to end. */
@@ -320,11 +345,6 @@ export class Monitor {
 /** Its callback may never come. */
 function isOptional(operation: Operation): boolean {
   return operation.isOptional || operation.message?.mayVanish === true;
-}
-
-/** What the broker has granted is what the callback says. */
-function isGranted({ link, kind, index }: Operation, granted: Uint8Array | undefined): boolean {
-  return kind !== "subscribe" || link?.granted[index]?.join() === granted?.join();
 }
 
 function outcomeText({ link, kind, index, message }: Operation): string {

@@ -4,6 +4,7 @@
  *
  * `find` occurs exactly once in the file, so that a change of the library that touches it is noticed.
  */
+import { MUTATIONS_5 } from "./mutations5.js";
 
 export interface Mutation {
   /** What is wrong with the library then. */
@@ -667,4 +668,5 @@ export const MUTATIONS: readonly Mutation[] = [
     find: "    slots.suback = undefined;\n",
     replace: "",
   },
+  ...MUTATIONS_5,
 ];

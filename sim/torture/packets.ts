@@ -2,6 +2,7 @@
  * MQTT 3.1.1 in bytes as the model broker reads and writes it. Shares nothing with src, so that a mistake there is not
  * made here too. Text is ASCII.
  */
+import type { ReceivedProperties } from "../../src/v5/face.js";
 
 export const CONNECT = 1;
 export const CONNACK = 2;
@@ -17,10 +18,12 @@ export const UNSUBACK = 11;
 export const PINGREQ = 12;
 export const PINGRESP = 13;
 export const DISCONNECT = 14;
+/** MQTT 5. */
+export const AUTH = 15;
 
 export const NAMES = [
   "0", "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP", "SUBSCRIBE", "SUBACK",
-  "UNSUBSCRIBE", "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "15",
+  "UNSUBSCRIBE", "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "AUTH",
 ];
 
 /** Flags that each type has to have; PUBLISH has its own. */
@@ -44,13 +47,63 @@ export interface Packet {
   cleanSession: boolean;
   keepAliveSeconds: number;
   will: { topic: string; message: string; qos: number; retain: boolean } | undefined;
+  // MQTT 5
+  reasonCode: number;
+  properties: ReceivedProperties;
+  willProperties: ReceivedProperties;
+}
+
+const NO_PROPERTIES: ReceivedProperties = {};
+
+export function emptyPacket(type: number): Packet {
+  return {
+    type,
+    packetId: 0,
+    dup: false,
+    qos: 0,
+    retain: false,
+    topic: "",
+    payload: "",
+    filters: [],
+    requested: [],
+    clientId: "",
+    cleanSession: false,
+    keepAliveSeconds: 0,
+    will: undefined,
+    reasonCode: 0,
+    properties: NO_PROPERTIES,
+    willProperties: NO_PROPERTIES,
+  };
+}
+
+/** Takes bytes and has packets of a client, in the order of the stream. */
+export interface PacketReader {
+  /** What is wrong with the bytes, once something is. */
+  readonly error: string;
+  /** Bytes of the packet read last. */
+  readonly length: number;
+  push(bytes: Uint8Array, start: number, end: number): void;
+  /** The next packet, if all of it is there. Sets `error` when it is none. */
+  next(): Packet | undefined;
+}
+
+/** Writes packets of a broker, each over the one before. */
+export interface PacketWriter {
+  readonly bytes: Uint8Array;
+  /** Bytes of the packet written last. */
+  readonly length: number;
+  connack(isPresent: boolean, code: number): void;
+  /** PUBACK, PUBREC, PUBREL or PUBCOMP. */
+  ack(type: number, packetId: number, code: number): void;
+  suback(packetId: number, codes: number[]): void;
+  unsuback(packetId: number, codes: number[]): void;
+  publish(dup: boolean, qos: number, packetId: number, topic: string, payload: string): void;
+  pingresp(): void;
 }
 
 /** Gathers bytes and reads packets from them. */
-export class Reader {
-  /** What is wrong with the bytes, once something is. */
+export class Reader implements PacketReader {
   error = "";
-  /** Bytes of the packet read last. */
   length = 0;
   private _bytes = new Uint8Array(256);
   private _start = 0;
@@ -70,7 +123,6 @@ export class Reader {
     for (let at = start; at < end; at++) this._bytes[this._end++] = bytes[at];
   }
 
-  /** The next packet, if all of it is there. Sets `error` when it is none. */
   next(): Packet | undefined {
     const bytes = this._bytes;
     let at = this._start;
@@ -93,21 +145,7 @@ export class Reader {
     this._behind = at + length;
     this.length = this._behind - this._start;
     this._start = this._behind;
-    const packet: Packet = {
-      type,
-      packetId: 0,
-      dup: false,
-      qos: 0,
-      retain: false,
-      topic: "",
-      payload: "",
-      filters: [],
-      requested: [],
-      clientId: "",
-      cleanSession: false,
-      keepAliveSeconds: 0,
-      will: undefined,
-    };
+    const packet = emptyPacket(type);
     if (isPublish) this._publish(packet, flags);
     else if (type === CONNECT) this._connect(packet);
     else if (type < PINGREQ) this._withId(packet);
@@ -189,15 +227,20 @@ export class Reader {
 }
 
 /** Writes packets of a broker, each over the one before. */
-export class Writer {
+export class Writer implements PacketWriter {
   bytes = new Uint8Array(512);
-  /** Bytes of the packet written last. */
   length = 0;
 
-  /** A packet of two numbers behind its header: an acknowledgement, or CONNACK with its flags and return code. */
-  short(type: number, value: number): void {
-    this._begin((type << 4) | (type === PUBREL ? 2 : 0), 2);
-    this._number(value);
+  connack(isPresent: boolean, code: number): void {
+    this._short(CONNACK << 4, (isPresent ? 256 : 0) | code);
+  }
+
+  ack(type: number, packetId: number): void {
+    this._short((type << 4) | (type === PUBREL ? 2 : 0), packetId);
+  }
+
+  unsuback(packetId: number): void {
+    this._short(UNSUBACK << 4, packetId);
   }
 
   pingresp(): void {
@@ -217,6 +260,11 @@ export class Writer {
     this._ascii(topic);
     if (qos > 0) this._number(packetId);
     this._ascii(payload);
+  }
+
+  private _short(first: number, value: number): void {
+    this._begin(first, 2);
+    this._number(value);
   }
 
   private _begin(first: number, length: number): void {

@@ -4,6 +4,9 @@ import type { Manners } from "./broker.js";
 import { drawManners } from "./broker.js";
 import type { Feature } from "./features.js";
 import { FEATURES } from "./features.js";
+import { SPEAKING_5 } from "./speaking5.js";
+import type { Version5 } from "./version5.js";
+import { drawVersion5 } from "./version5.js";
 import type { Random } from "./random.js";
 import type { Climate } from "./weather.js";
 import { drawClimate } from "./weather.js";
@@ -33,6 +36,8 @@ export interface DevicePlan {
   features: Feature[];
   /** What its clock says when the schedule begins, ms. */
   clockMs: number;
+  /** What it is like if it speaks MQTT 5. */
+  version5: Version5 | undefined;
 }
 
 export interface Plan {
@@ -73,6 +78,8 @@ function drawDevice(random: Random): DevicePlan {
   plan.features = FEATURES.filter((feature) => (feature.isDrawn?.(plan) ?? random.chance(30)) &&
     feature.suits?.(plan) !== false);
   for (const feature of plan.features) Object.assign(plan.options, feature.options?.(random));
+  plan.version5 = drawVersion5(plan);
+  if (plan.version5 !== undefined) plan.features.push(SPEAKING_5);
   return plan;
 }
 
@@ -107,5 +114,6 @@ function drawBasis(random: Random): DevicePlan {
     largest: random.pick([20, 60, 150, 400]),
     features: [],
     clockMs: random.chance(20) ? 2147483647 - random.below(20000) : random.below(100000),
+    version5: undefined,
   };
 }

@@ -11,6 +11,7 @@ import type { Device } from "./device.js";
 import type { Feature, Helper } from "./features.js";
 import { uidOf } from "./ledger.js";
 import { PUBLISH, Reader } from "./packets.js";
+import { Reader5 } from "./packets5.js";
 import type { Operation } from "./monitor.js";
 
 /** What a device keeps without power. */
@@ -41,7 +42,7 @@ function take(device: Device): Flash {
 }
 
 /** Numbers of the messages in a snapshot; those for which PUBREL is to be sent cannot be told. */
-function uidsIn(bytes: Uint8Array): number[] {
+function uidsIn(device: Device, bytes: Uint8Array): number[] {
   const number = (at: number, size: number): number => {
     let value = 0;
     for (let i = 0; i < size; i++) value = value * 256 + bytes[at + i];
@@ -56,7 +57,7 @@ function uidsIn(bytes: Uint8Array): number[] {
     const start = at + 11;
     at = start + number(at + 3, 4);
     if (bytes[start] >> 4 !== PUBLISH) continue;
-    const reader = new Reader();
+    const reader = device.version5 === undefined ? new Reader() : new Reader5();
     reader.push(bytes, start, at);
     const packet = reader.next();
     if (packet !== undefined) uids.push(uidOf(packet.topic, packet.payload));
@@ -113,7 +114,7 @@ function save(device: Device): (device: Device, offMs: number) => boolean {
     } else {
       device.forget();
       device.broker.mistake(device);
-      device.ledger.reborn(device, uidsIn(flash.bytes));
+      device.ledger.reborn(device, uidsIn(device, flash.bytes));
     }
     device.monitor.carry(flash.pending);
     return true;

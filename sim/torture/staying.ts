@@ -99,7 +99,7 @@ class Staying implements Helper {
     });
     this._client.onRenewal((_, filter, code) => {
       device.hear(hal, () => `renewed ${filter}: ${code}`, () => {
-        if (code === 128) this._must.delete(filter);
+        if (code > 127) this._must.delete(filter);
       });
     });
     const { encoder } = client.connection.session as unknown as { encoder: Encoder };
@@ -218,7 +218,10 @@ class Staying implements Helper {
   }
 
   unrest(): string {
-    return this._must.size === 0 ? "" : `not asked for again: ${[...this._must].join(" ")}`;
+    const { limits } = this._device.hal.link ?? {};
+    const missing = [...this._must].filter((filter) =>
+      limits?.wildcardSubscriptionAvailable !== false || !/[+#]/.test(filter));
+    return missing.length === 0 ? "" : `not asked for again: ${missing.join(" ")}`;
   }
 
   conclude(): void {

@@ -22,6 +22,8 @@ const MOST_EVENTS = 200000;
 
 export class World {
   readonly random: Random;
+  /** What a broker is like to clients of MQTT 5: to others, a schedule is what it is without. */
+  readonly random5: Random;
   readonly trace: Trace | undefined;
   /** Milliseconds since the schedule began. */
   nowMs = 0;
@@ -39,6 +41,7 @@ export class World {
   /** @param trace where to write what happens; undefined: nowhere, which is faster */
   constructor(seed: number, trace: Trace | undefined) {
     this.random = new Random(seed);
+    this.random5 = new Random(seed ^ 0x55555555);
     this.trace = trace;
   }
 

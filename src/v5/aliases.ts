@@ -76,9 +76,9 @@ export class Aliases {
 
   /**
    * Writes the PUBLISH `bytes[start..end)`, which has no alias, with one to `buffer`. Returns how many bytes that are;
-   * 0 when it is to leave as it is.
+   * 0 when it is to leave as it is. They are `most` at most: the first time, an alias makes a packet longer.
    */
-  shorten(text: Text, bytes: Uint8Array, start: number, end: number): number {
+  shorten(text: Text, bytes: Uint8Array, start: number, end: number, most: number): number {
     const body = behindVarint(bytes, start + 1, end);
     const topicStart = body + 2;
     const topicEnd = topicStart + ((bytes[body] << 8) | bytes[body + 1]);
@@ -94,7 +94,8 @@ export class Aliases {
     const before = topicBehind - body + lengthAt - topicEnd + headerLength(withAlias) - 1;
     const length = before + ALIAS_LENGTH + end - properties;
     const out = this.buffer;
-    if (headerLength(length) + length > CAPACITY) return 0;
+    const whole = headerLength(length) + length;
+    if (whole > CAPACITY || whole > most) return 0;
     let at = writeHeader(out, 0, bytes[start], length);
     out[at] = this.isKnown ? 0 : bytes[body];
     out[at + 1] = this.isKnown ? 0 : bytes[body + 1];

@@ -8,6 +8,7 @@ import { Callbacks } from "../callbacks.js";
 import type { Data, DoneCallback, Events, Flag } from "../client.js";
 import { Client } from "../client.js";
 import type { Subscriptions } from "../codec.js";
+import { IDLE, UP } from "../session.js";
 import { CONNECT, DISCONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE } from "../wire.js";
 import type { Connection5 } from "./connection.js";
 import type { GivenProperties, Properties } from "./properties.js";
@@ -205,10 +206,9 @@ export class Client5 extends Client {
     if (given.sessionExpiryInterval && !session.hasExpiry()) {
       throw new TypeError("sessionExpiryInterval must be 0, as CONNECT has said");
     }
-    session.setClosing(code, given);
-    const isClosing = super.close();
-    if (!isClosing) session.setClosing(0, {});
-    return isClosing;
+    // What ends already goes on as it was told to.
+    if (session._phase > IDLE && session._phase <= UP) session.setClosing(code, given);
+    return super.close();
   }
 
   /** @param properties of the message, for instance `messageExpiryInterval`; read during the call only */

@@ -54,6 +54,11 @@ export abstract class Framer5 extends Framer {
     this.properties = properties;
   }
 
+  override reset(): void {
+    super.reset();
+    this.properties.error = 0;
+  }
+
   override _begin(): void {
     const first = this._first;
     const length = this._owed;
@@ -63,6 +68,8 @@ export abstract class Framer5 extends Framer {
     if (error === 0 && isPublish && length < SHORTEST_MESSAGE - 2) error = BAD_LENGTH;
     this._packetLength += length;
     if (error === 0 && this._packetLength > this.maximumPacketSize) error = -PACKET_TOO_LARGE;
+    // The packet before this one.
+    if (this.properties.error !== 0) error = -this.properties.error;
     if (error !== 0) return this._fail(error);
     this._need = isPublish ? 2 : length;
     this._needsTopicLength = isPublish;
@@ -159,6 +166,7 @@ export class Decoder5 extends Framer5 {
       return 0;
     }
     this._handler.onWhole(flags, packetId, bytes, topicStart, topicEnd, payload, behind, behind - start);
+    if (properties.error !== 0) this._fail(-properties.error);
     return behind;
   }
 
@@ -241,7 +249,7 @@ export class Decoder5 extends Framer5 {
     } else {
       handler.onAck(type, packetId);
     }
-    return 0;
+    return -this.properties.error;
   }
 }
 

@@ -18,6 +18,9 @@ export class Outbox5 extends Outbox {
   declare hasExpiring: boolean;
 
   override sendable(window: number, room: number): number {
+    const ack = this.table[this._next] & ACK;
+    // It holds back messages only; what follows filters is looked at once they have left [MQTT-3.3.4-8].
+    if (ack !== 0 && !isPublish(ack)) return super.sendable(window, 1);
     return super.sendable(window < this.receiveMaximum ? window : this.receiveMaximum, room);
   }
 
@@ -41,8 +44,9 @@ export class Outbox5 extends Outbox {
       if ((state & DONE) !== 0 || (ack !== 0 && !isPublish(ack))) continue;
       const offset = table[entry + OFFSET];
       if (this.arena[offset] >> 4 !== PUBLISH) continue;
-      if (!sessionPresent) {
-        table[entry] &= ~SENT;
+      if (!sessionPresent && (state & SENT) !== 0) {
+        // When it was sent is not when it expires.
+        table[entry] &= ~(SENT | EXPIRES);
         this.arena[offset] &= ~DUP;
       }
       const refused = this.arena[offset] & limits.refusedFlags;
@@ -105,7 +109,9 @@ export class Outbox5 extends Outbox {
       this.table.copyWithin(this.entry(i), from, from + ENTRY);
     }
     this.operations--;
-    // Nothing behind what has not left has its outcome: the oldest is as far as it was.
+    // What follows may have been refused.
+    this.passDone();
+    this.lookDone();
     if (this.watcher !== undefined) this.watcher.onRemoved(index, "expired");
   }
 }

@@ -21,6 +21,7 @@ import {
 } from "../errors.js";
 import { CLIENT_ID, PASSWORD, USERNAME, WILL_TOPIC } from "../server-codec.js";
 import { isTopicFilter, isTopicName } from "../topic.js";
+import { isUtf8 } from "../utf8.js";
 import {
   CONNACK,
   CONNECT,
@@ -48,6 +49,7 @@ import {
   AUTH,
   AUTHENTICATION_DATA,
   AUTHENTICATION_METHOD,
+  CONTENT_TYPE,
   CONTINUE_AUTHENTICATION,
   DISCONNECT_WITH_WILL,
   IMPLEMENTATION_SPECIFIC_ERROR,
@@ -56,10 +58,14 @@ import {
   PACKET_TOO_LARGE,
   PAYLOAD_FORMAT_INVALID,
   PROTOCOL_ERROR,
+  REASON_STRING,
   RECEIVE_MAXIMUM_EXCEEDED,
+  RESPONSE_TOPIC,
   RE_AUTHENTICATE,
+  SERVER_REFERENCE,
   SUBSCRIPTION_IDENTIFIER,
   TOPIC_NAME_INVALID,
+  USER_PROPERTY,
 } from "./wire.js";
 
 /** How the filter of a shared subscription begins (4.8.2). */
@@ -290,7 +296,7 @@ export class ServerDecoder5 extends Framer5 {
     if (start > end) return -MALFORMED_PACKET;
     const behind = start + readVarint(bytes, at, start);
     if (behind > end) return BAD_LENGTH;
-    const error = this.properties.take(bytes, start, behind, packet);
+    const error = this.properties.take(bytes, start, behind, packet) || textError(this.properties);
     return error === 0 ? behind : -error;
   }
 
@@ -493,4 +499,31 @@ function isClientReason(type: number, code: number): boolean {
   if (code === 0 || code === DISCONNECT_WITH_WILL || code === TOPIC_NAME_INVALID) return true;
   const isFromBoth = code <= IMPLEMENTATION_SPECIFIC_ERROR || code >= RECEIVE_MAXIMUM_EXCEEDED;
   return isFromBoth && code <= PAYLOAD_FORMAT_INVALID && isReason(DISCONNECT, code);
+}
+
+/** Properties that are text, or two. */
+const TEXTS = [CONTENT_TYPE, RESPONSE_TOPIC, AUTHENTICATION_METHOD, SERVER_REFERENCE, REASON_STRING, USER_PROPERTY];
+
+/** Checks all texts of properties. Returns 0, or a reason code that says what is wrong with one. */
+function textError(properties: Properties): number {
+  let error = 0;
+  properties.forEach((id, bytes, start, end) => {
+    if (TEXTS.indexOf(id) < 0) return;
+    // A pair has both its lengths.
+    const name = id === USER_PROPERTY ? start + 2 + readUint16(bytes, start) : end;
+    const from = id === USER_PROPERTY ? start + 2 : start;
+    if (!isText(bytes, from, name) || (name < end && !isText(bytes, name + 2, end))) error = MALFORMED_PACKET;
+    // [MQTT-3.3.2-14]
+    for (let at = start; at < end; at++) {
+      if (id === RESPONSE_TOPIC && (bytes[at] === 0x2b || bytes[at] === 0x23)) error = PROTOCOL_ERROR;
+    }
+    if (id === RESPONSE_TOPIC && start === end) error = PROTOCOL_ERROR;
+  });
+  return error;
+}
+
+/** Well-formed UTF-8 [MQTT-1.5.4-1] without U+0000 [MQTT-1.5.4-2]. */
+function isText(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] === 0) return false;
+  return isUtf8(bytes, start, end);
 }

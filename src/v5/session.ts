@@ -9,7 +9,6 @@ import type { Hal } from "../../hal/socket.js";
 import type { ConnectFields, Subscriptions } from "../codec.js";
 import {
   BAD_PACKET_ID,
-  BAD_TOPIC,
   CONN_FAIL_NOT_A_CONNACK_MSG,
   END_BY_APPLICATION,
   END_BY_PEER,
@@ -66,7 +65,6 @@ import {
   SUBSCRIPTION_IDENTIFIER_AVAILABLE,
   TOPIC_ALIAS_INVALID,
   TOPIC_ALIAS_MAXIMUM,
-  TOPIC_NAME_INVALID,
   UNSPECIFIED_ERROR,
   WILDCARD_SUBSCRIPTION_AVAILABLE,
 } from "./wire.js";
@@ -187,7 +185,8 @@ export class Session5 extends Session implements DecoderHandler5 {
   }
 
   override connect(nowMs: number): void {
-    this._encodeConnect(this._connect.length + 65536);
+    // What has changed since it was encoded last, as the client identifier, is seldom long.
+    for (let more = 64; this._encodeConnect(this._connect.length + more) === NO_ROOM && more < 1048576;) more *= 4;
     for (let i = 0; i < this._received.length; i++) this._received[i] = undefined;
     super.connect(nowMs);
   }
@@ -275,8 +274,14 @@ export class Session5 extends Session implements DecoderHandler5 {
 
   override _leave(nowMs: number): void {
     const given = this.closeGiven;
-    this._depart(this.closeReason, encodeProperties(this._text, given), END_BY_APPLICATION);
-    if (given.sessionExpiryInterval !== undefined) this._keepFor(given.sessionExpiryInterval);
+    const seconds = given.sessionExpiryInterval;
+    let packet = this._disconnect(this.closeReason, given);
+    // What is too long for the broker says only what counts [MQTT-3.14.2-3] [MQTT-3.14.2-4].
+    if (packet.length > this.encoder.maximumPacketSize) {
+      packet = this._disconnect(this.closeReason, { sessionExpiryInterval: seconds });
+    }
+    this._depart(packet, END_BY_APPLICATION);
+    if (seconds !== undefined) this._keepFor(seconds);
     this._step(nowMs, FLUSH_MS);
   }
 
@@ -284,7 +289,7 @@ export class Session5 extends Session implements DecoderHandler5 {
   override _violation(code: number): undefined {
     if (this._phase === IDLE || this._phase === LEAVING) return;
     this._message = REPEATED;
-    this._depart(reasonOf(code), new Uint8Array(0), this._phase < UP ? CONN_FAIL_NOT_A_CONNACK_MSG : code);
+    this._depart(this._disconnect(reasonOf(code), {}), this._phase < UP ? CONN_FAIL_NOT_A_CONNACK_MSG : code);
     this.decoder.stop();
     this._step(this._nowMs, this.keepAliveMs < FLUSH_MS ? this.keepAliveMs : FLUSH_MS);
   }
@@ -293,11 +298,15 @@ export class Session5 extends Session implements DecoderHandler5 {
     return this._violation(reason);
   }
 
+  private _disconnect(reasonCode: number, given: object): Uint8Array {
+    return this.encoder.long(DISCONNECT, reasonCode, encodeProperties(this._text, given));
+  }
+
   /** DISCONNECT is the last packet. */
-  private _depart(reasonCode: number, properties: Uint8Array, endReason: number): void {
+  private _depart(packet: Uint8Array, endReason: number): void {
     this._phase = LEAVING;
     this._endReason = endReason;
-    this.queueExtra(this.encoder.long(DISCONNECT, reasonCode, properties));
+    this.queueExtra(packet);
   }
 
   /** Queues an AUTH or DISCONNECT. */
@@ -328,9 +337,7 @@ export class Session5 extends Session implements DecoderHandler5 {
       return this._shortLeft;
     }
     if (this._mayExtra()) return this._pendingExtra();
-    // Behind DISCONNECT nothing leaves but the rest of what was begun [MQTT-3.14.4-1].
-    if (this._extraLeft > 0 && this._phase === LEAVING && outbox.partial === 0 && this._controlEnd === 0) return 0;
-    if (outbox.hasExpiring && this.isUp() && outbox.passed < outbox.operations) outbox.expire(this._now());
+    if (outbox.hasExpiring && this._phase >= UP && outbox.passed < outbox.operations) outbox.expire(this._now());
     let count = super.pending(room);
     if (count === 0) {
       // The window is full, and no acknowledgement is waited for any more.
@@ -353,7 +360,8 @@ export class Session5 extends Session implements DecoderHandler5 {
     const start = this.outStart;
     const length = outbox.table[outbox._next + LENGTH];
     if (outbox.arena[start] >> 4 !== PUBLISH || length > count) return count;
-    const short = this._aliases.shorten(this._text, outbox.arena, start, start + length);
+    const most = this.encoder.maximumPacketSize;
+    const short = this._aliases.shorten(this._text, outbox.arena, start, start + length, most);
     if (short === 0) return count;
     this._longLength = length;
     this._shortLeft = this._shortEnd = short;
@@ -401,9 +409,11 @@ export class Session5 extends Session implements DecoderHandler5 {
     if (aliases.limit === 0) return this._refused(super.publishAtOnce(topic, payload, flags, room, nowMs));
     aliases.choose(topic);
     this.encoder.topicAlias = aliases.alias;
-    const count = super.publishAtOnce(aliases.isKnown ? "" : topic, payload, flags, room, nowMs);
+    let count = super.publishAtOnce(aliases.isKnown ? "" : topic, payload, flags, room, nowMs);
     this.encoder.topicAlias = 0;
     if (count > 0) aliases.use(topic);
+    // It may be the alias that makes it too long.
+    if (count < 0) count = super.publishAtOnce(topic, payload, flags, room, nowMs);
     return this._refused(count);
   }
 
@@ -416,9 +426,9 @@ export class Session5 extends Session implements DecoderHandler5 {
       result = super.queue(kind, subject, payload);
     }
     const given = this.encoder.properties;
-    const seconds = given === undefined || typeof subject !== "string" ? undefined : given.messageExpiryInterval;
-    // A longer time cannot be counted, and none so long goes by unnoticed.
-    if (result >= 0 && seconds !== undefined && seconds < NEVER_MS / 1000) {
+    const seconds = given === undefined || typeof subject !== "string" ? 0 : given.messageExpiryInterval || 0;
+    // A longer time cannot be counted, and none so long goes by unnoticed; with none at all nothing would ever leave.
+    if (result >= 0 && seconds > 0 && seconds < NEVER_MS / 1000) {
       outbox.expireLast((this._now() + seconds * 1000) | 0);
     }
     return this._refused(result);
@@ -467,12 +477,13 @@ export class Session5 extends Session implements DecoderHandler5 {
       if (this._receivedIndex(packetId) === 0) encoder.reasonCode = PACKET_IDENTIFIER_NOT_FOUND;
     } else if (type === PUBREC && reasonCode < UNSPECIFIED_ERROR) {
       if (outbox.find(packetId) < 0) encoder.reasonCode = PACKET_IDENTIFIER_NOT_FOUND;
-    } else if (type === PUBREC || type === PUBACK) {
+    } else {
       const entry = outbox.awaits(type, packetId);
       if (entry < 0) return;
       // A failed PUBREC ends the exchange as PUBACK does [MQTT-4.3.3-4].
-      outbox.table[entry] = (outbox.table[entry] & ~ACK) | PUBACK;
-      const offset = outbox.acknowledge(PUBACK, packetId, reasonCode === 0 ? 0 : 1, this._nowMs);
+      const last = type === PUBREC ? PUBACK : type;
+      outbox.table[entry] = (outbox.table[entry] & ~ACK) | last;
+      const offset = outbox.acknowledge(last, packetId, reasonCode === 0 ? 0 : 1, this._nowMs);
       if (reasonCode !== 0) outbox.arena[offset] = reasonCode;
       this._handler.onDone();
       return;
@@ -531,5 +542,5 @@ function reasonOf(code: number): number {
   if (code <= -UNSPECIFIED_ERROR) return -code;
   if (code === UNEXPECTED_PACKET || code === BAD_PACKET_ID) return PROTOCOL_ERROR;
   if (code === END_RECEIVE_MAXIMUM) return RECEIVE_MAXIMUM_EXCEEDED;
-  return code === BAD_TOPIC ? TOPIC_NAME_INVALID : MALFORMED_PACKET;
+  return MALFORMED_PACKET;
 }

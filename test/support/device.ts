@@ -10,6 +10,7 @@ import type { MockHalOptions, MockSocket } from "../../hal/mock.js";
 import { MockHal } from "../../hal/mock.js";
 import type { Client, ClientConstructor, ClientOptions, Mqtt } from "../../src/client.js";
 import { createMqtt } from "../../src/client.js";
+import type { StreamDecoder } from "../../src/codec.js";
 import type { ServerDecoderHandler } from "../../src/server-codec.js";
 import {
   CLIENT_ID,
@@ -42,14 +43,14 @@ const METHODS = [
 ];
 
 /** Those that are still to be checked. */
-const devices = new Set<Device>();
+const devices = new Set<{ check(): void }>();
 
 afterEach(() => {
   for (const device of devices) device.check();
 });
 
 /** How a device is made, where it is to differ from a client "id" with keepalive 60 and a clean session. */
-export interface DeviceOptions {
+export interface DeviceOptions<C extends Client = Client> {
   /** Arguments of `mqtt.Client`. */
   args?: ClientArguments;
   /** Its last argument. */
@@ -61,16 +62,21 @@ export interface DeviceOptions {
   /** False: no callback is registered. */
   listens?: boolean;
   /** What optional modules add to the client, before it is used. */
-  extend?: (client: Client) => Client;
+  extend?: (client: C) => C;
   /** Bytes of the longest CONNECT, SUBSCRIBE or UNSUBSCRIBE that the broker takes. Default: 4096. */
   brokerCapacity?: number;
 }
 
-/** One client and its surroundings. */
-export class Device {
+/** What makes clients on a platform. */
+interface Maker<C extends Client> {
+  Client: (...args: ClientArguments) => C;
+}
+
+/** One client and its surroundings, whatever version of MQTT it speaks, in packets `P`. */
+export abstract class AnyDevice<M extends Maker<C>, C extends Client, P extends { type: string }> {
   readonly hal: MockHal;
-  readonly mqtt: Mqtt;
-  readonly client: Client;
+  readonly mqtt: M;
+  readonly client: C;
   /** The callbacks that came and were not taken, one line each, as `describeCallback` has it. */
   events: string[] = [];
   /** What an application does in its callbacks, behind the recording. */
@@ -81,30 +87,38 @@ export class Device {
   private readonly calls: string[] = [];
   /** Callbacks that are under way. */
   private depth = 0;
-  private readonly brokers = new Map<MockSocket, Broker>();
+  private readonly brokers = new Map<MockSocket, AnyBroker<P>>();
   private readonly brokerCapacity: number;
 
-  constructor(options: DeviceOptions = {}) {
+  constructor(options: DeviceOptions<C>, events: string[], create: (hal: MockHal) => M) {
     const { args, cleansession = 1, keepalive = 60, listens = true, extend } = options;
     this.brokerCapacity = options.brokerCapacity ?? 4096;
     this.hal = new MockHal(options.hal);
-    this.mqtt = createMqtt(this.hal, MQTT_3_1_1);
+    this.mqtt = create(this.hal);
     const byDefault: ClientArguments = ["id", keepalive, null, null, cleansession, options.options];
     const client = this.mqtt.Client(...(args ?? byDefault));
     this.client = this.watch(extend === undefined ? client : extend(client));
-    if (listens) this.listen();
+    if (listens) this.listen(...events as EventName[]);
     devices.add(this);
   }
 
-  /** Records every callback. */
+  protected abstract createBroker(socket: MockSocket, capacity: number): AnyBroker<P>;
+
+  /** The CONNACK of a broker that accepts. */
+  protected abstract accepting(isPresent: boolean): P;
+
+  /** A callback as one line; its arguments are those behind the client. */
+  protected abstract describe(name: string, values: unknown[]): string;
+
+  /** Records callbacks. */
   listen(...names: EventName[]): void {
-    for (const name of names.length > 0 ? names : EVENTS) this.client.on(name, this.recorder(name));
+    for (const name of names) this.client.on(name, this.recorder(name));
   }
 
   /** A callback that is recorded as `name`, with its arguments if it is the name of an event. */
   recorder(name: string): (...values: unknown[]) => void {
     return (...values) => {
-      this.events.push(describeCallback(name, values.slice(1)));
+      this.events.push(this.describe(name, values.slice(1)));
       this.during[name as EventName]?.(...values);
     };
   }
@@ -121,14 +135,14 @@ export class Device {
   }
 
   /** The other end of the socket that was opened last. */
-  get broker(): Broker {
+  get broker(): AnyBroker<P> {
     return this.brokerOf(this.hal.socket);
   }
 
-  brokerOf(socket: MockSocket): Broker {
+  brokerOf(socket: MockSocket): AnyBroker<P> {
     let broker = this.brokers.get(socket);
     if (broker === undefined) {
-      broker = new Broker(this.hal, socket, this.violations, this.brokerCapacity);
+      broker = this.createBroker(socket, this.brokerCapacity);
       this.brokers.set(socket, broker);
     }
     return broker;
@@ -145,7 +159,7 @@ export class Device {
   }
 
   /** The broker of the last socket sends these, in one segment. */
-  send(...packets: Packet[]): void {
+  send(...packets: P[]): void {
     this.broker.send(...packets);
   }
 
@@ -166,7 +180,7 @@ export class Device {
   accept(isPresent = false): void {
     this.hal.settle();
     this.reach();
-    this.send(connack(0, isPresent));
+    this.send(this.accepting(isPresent));
     this.take();
     this.broker.take();
   }
@@ -192,7 +206,7 @@ export class Device {
   }
 
   /** Wraps a client's methods, and each function that they are given; returns it. */
-  watch(client: Client): Client {
+  watch(client: C): C {
     const methods = client as unknown as Record<string, Callback>;
     for (const name of METHODS) {
       if (!(name in methods)) continue;
@@ -213,7 +227,7 @@ export class Device {
     return client;
   }
 
-  private guard(client: Client, callback: Callback): Callback {
+  private guard(client: C, callback: Callback): Callback {
     return (...values) => {
       if (this.calls.length > 0) this.violations.push(`a callback inside ${this.calls.join(" inside ")}`);
       if (this.depth > 0) this.violations.push("a callback inside a callback");
@@ -225,6 +239,30 @@ export class Device {
         this.depth--;
       }
     };
+  }
+}
+
+/** A client of MQTT 3.1.1 and its surroundings. */
+export class Device extends AnyDevice<Mqtt, Client, Packet> {
+  constructor(options: DeviceOptions = {}) {
+    super(options, EVENTS, (hal) => createMqtt(hal, MQTT_3_1_1));
+  }
+
+  /** Records callbacks; all of them when none is named. */
+  override listen(...names: EventName[]): void {
+    super.listen(...(names.length > 0 ? names : EVENTS));
+  }
+
+  protected override createBroker(socket: MockSocket, capacity: number): Broker {
+    return new Broker(this.hal, socket, this.violations, capacity);
+  }
+
+  protected override accepting(isPresent: boolean): Packet {
+    return connack(0, isPresent);
+  }
+
+  protected override describe(name: string, values: unknown[]): string {
+    return describeCallback(name, values);
   }
 }
 
@@ -252,26 +290,33 @@ function describeData(data: unknown): string {
 }
 
 /** The broker's end of one socket. It reads, checks and keeps what comes; it answers if it is told to. */
-export class Broker {
+export abstract class AnyBroker<P extends { type: string }> {
   /** Packets are answered: CONNECT, PUBLISH and so on as a broker does that grants and remembers everything. */
   answers = false;
   /** What it says of the session in its CONNACK. */
   isPresent = false;
   /** Every packet read. */
-  readonly packets: Packet[] = [];
+  readonly packets: P[] = [];
   private readonly socket: MockSocket;
   private readonly violations: string[];
-  private readonly decoder: ServerDecoder;
-  private readonly encoder: ServerEncoder;
+  private readonly decoder: StreamDecoder;
   private taken = 0;
 
-  constructor(hal: MockHal, socket: MockSocket, violations: string[], capacity: number) {
+  /** @param createDecoder makes what puts together the packets of a client, for `packets` */
+  constructor(socket: MockSocket, violations: string[], createDecoder: (packets: P[]) => StreamDecoder) {
     this.socket = socket;
     this.violations = violations;
-    this.decoder = new ServerDecoder(new PacketReader(this.packets), new Uint8Array(capacity));
-    this.encoder = new ServerEncoder(hal.createText());
+    this.decoder = createDecoder(this.packets);
     socket.onWrite = () => this.read();
   }
+
+  protected abstract describe(packet: P): string;
+
+  /** The bytes of a packet. */
+  protected abstract encode(packet: P): Uint8Array;
+
+  /** How a broker answers that grants and remembers everything. */
+  protected abstract answerTo(packet: P): P | undefined;
 
   /** Reads what was written. */
   read(): void {
@@ -288,30 +333,47 @@ export class Broker {
     this.read();
     const from = this.taken;
     this.taken = this.packets.length;
-    return this.packets.slice(from).map(describePacket);
+    return this.packets.slice(from).map((packet) => this.describe(packet));
   }
 
   /** Sends packets, in one segment. */
-  send(...packets: Packet[]): void {
+  send(...packets: P[]): void {
     this.socket.receive(this.bytes(...packets));
   }
 
   /** The bytes of packets. */
-  bytes(...packets: Packet[]): Uint8Array {
-    return join(...packets.map((packet) => {
-      const out = new Uint8Array(packet.type === "PUBLISH" ? 64 + 3 * (packet.topicName ?? "").length +
-        packet.payload.length : packet.type === "SUBACK" ? 8 + packet.returnCodes.length : 8);
-      return out.subarray(0, write(this.encoder, packet, out, 0, out.length));
-    }));
+  bytes(...packets: P[]): Uint8Array {
+    return join(...packets.map((packet) => this.encode(packet)));
   }
 
-  private answer(packet: Packet): void {
+  private answer(packet: P): void {
     const answer = this.answerTo(packet);
     if (answer !== undefined) this.send(answer);
     else if (packet.type === "DISCONNECT") this.socket.end();
   }
+}
 
-  private answerTo(packet: Packet): Packet | undefined {
+/** The broker's end of a socket, MQTT 3.1.1. */
+export class Broker extends AnyBroker<Packet> {
+  private readonly encoder: ServerEncoder;
+
+  constructor(hal: MockHal, socket: MockSocket, violations: string[], capacity: number) {
+    const scratch = new Uint8Array(capacity);
+    super(socket, violations, (packets) => new ServerDecoder(new PacketReader(packets), scratch));
+    this.encoder = new ServerEncoder(hal.createText());
+  }
+
+  protected override describe(packet: Packet): string {
+    return describePacket(packet);
+  }
+
+  protected override encode(packet: Packet): Uint8Array {
+    const out = new Uint8Array(packet.type === "PUBLISH" ? 64 + 3 * (packet.topicName ?? "").length +
+      packet.payload.length : packet.type === "SUBACK" ? 8 + packet.returnCodes.length : 8);
+    return out.subarray(0, write(this.encoder, packet, out, 0, out.length));
+  }
+
+  protected override answerTo(packet: Packet): Packet | undefined {
     switch (packet.type) {
       case "CONNECT":
         return connack(0, this.isPresent);
@@ -478,10 +540,10 @@ class PacketReader implements ServerDecoderHandler {
 }
 
 /** One character, U+0000 to U+00FF, per byte. */
-function binary(bytes: Uint8Array, start: number, end: number): string {
+export function binary(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.from(bytes.subarray(start, end)).toString("latin1");
 }
 
-function text(bytes: Uint8Array, start: number, end: number): string {
+export function text(bytes: Uint8Array, start: number, end: number): string {
   return Buffer.from(bytes.subarray(start, end)).toString("utf8");
 }
