@@ -296,9 +296,7 @@ export class AsyncClient {
     const data = asData("payload", payload);
     if (options.signal?.aborted === true) return refused(new MqttError(ABORTED, options.signal.reason));
     let isAccepted = client.publish(name, data, qos, retain, undefined, given);
-    if (!isAccepted && client.connected && !client.refusal) {
-      isAccepted = this._publishLarge(name, data, qos, retain, given);
-    }
+    if (!isAccepted && client.connected) isAccepted = this._publishLarge(name, data, qos, retain, given);
     if (!isAccepted) return refused(this._refusal());
     const packetId = qos === 0 ? 0 : this._session.outbox.lastPacketId;
     if (options.timeout !== undefined) client.expire(toMs(options.timeout));

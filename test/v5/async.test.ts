@@ -37,12 +37,15 @@ describe("connect", () => {
     device.client.stop();
   });
 
-  test("maximumPacketSize of the options takes the place of what follows from maxMessageLength (3.1.2.11.4)", () => {
+  test("maximumPacketSize of the options takes the place of what follows from maxMessageLength (3.1.2.11.4)", async () => {
     const device = new AsyncDevice5({ properties: { maximumPacketSize: 777 } });
     void device.client.connect();
     device.hal.socket.connect();
     expect(device.sent()).toMatchObject([{ properties: { maximumPacketSize: 777 } }]);
-    device.client.stop();
+    await device.send(connack5());
+    // They are of CONNECT only.
+    void device.client.publish("t", "x");
+    expect(device.sent()[0].properties).toBeUndefined();
   });
 
   test("resolves with the properties of CONNACK, and tells the owner", async () => {
@@ -144,6 +147,8 @@ describe("publish", () => {
     await device.send({ type: "PUBACK", packetId: 1, reasonCode: 0 });
     expect(await one).toEqual({ packetId: 1, outcome: "delivered", reasonCode: 0 });
     expect(await two).toMatchObject({ packetId: 2, properties: { reasonString: "two" } });
+    // Nothing is kept of them.
+    expect((device.client as unknown as { _answers: Map<number, unknown> })._answers.size).toBe(0);
   });
 
   test.each([1, 2] as const)("refused by the broker at QoS %d, rejects with the reason code (3.4.2.1)", async (qos) => {
@@ -235,11 +240,12 @@ describe("subscribe and unsubscribe", () => {
   });
 
   test("a table may have options in the place of a QoS, by name, too", async () => {
-    const device = await new AsyncDevice5().up();
-    void device.client.subscribe({ a: { qos: "exactly_once", rap: 1 }, b: "qos1" });
-    expect(device.sent()).toMatchObject([
-      { subscriptions: [{ topic: "a", qos: 2, rap: true }, { topic: "b", qos: 1, rap: false }] },
-    ]);
+    const device = await new AsyncDevice5({ properties: { userProperty: [["a", "b"]] } }).up();
+    void device.client.subscribe({ a: { qos: "exactly_once", rap: 1 }, b: "qos1" }, { rh: 2 });
+    const [subscribe] = device.sent();
+    expect(subscribe).toMatchObject(
+      { subscriptions: [{ topic: "a", qos: 2, rap: true, rh: 2 }, { topic: "b", qos: 1, rap: false, rh: 2 }] },
+    );
     expect(() => device.client.subscribe({ a: { rh: 3 as never } })).toThrow("rh must be an integer from 0 to 2");
     expect(() => device.client.subscribe("a", { nl: "yes" as never })).toThrow("nl must be 0, 1 or a boolean");
   });
@@ -286,6 +292,15 @@ describe("disconnect", () => {
     });
   });
 
+  test("of the broker is not held against a later session", async () => {
+    const device = await new AsyncDevice5().up();
+    await device.send({ type: "DISCONNECT", reasonCode: 0x8b });
+    await device.up();
+    const reading = device.client.messages().next();
+    await device.lose();
+    expect((await rejection(reading)).reason).toBe(-10);
+  });
+
   test("of the broker, with a final code, ends a client that would connect again", async () => {
     const device = await new AsyncDevice5({ reconnect: Infinity }).up();
     await device.send({ type: "DISCONNECT", reasonCode: 0x8e });
@@ -321,6 +336,15 @@ describe("messages", () => {
     expect(device.sent()).toMatchObject([
       { cmd: "puback", messageId: 5, reasonCode: 0x99 }, { cmd: "pubrec", messageId: 6, reasonCode: 0x83 },
     ]);
+    // By packet id, too.
+    await device.send(message5("t", "x", {}, 1, 1), message5("t", "y", {}, 2, 2));
+    expect(client.puback(1, { reasonCode: 0x80 })).toBe(true);
+    expect(client.pubrec(2, { reasonCode: 0x87 })).toBe(true);
+    await device.send({ type: "PUBREL", packetId: 3, reasonCode: 0 });
+    expect(client.pubcomp(3, { reasonCode: 0x92 })).toBe(true);
+    expect(device.sent().map(({ reasonCode }) => reasonCode)).toEqual([0x80, 0x87, 0x92]);
+    expect(() => client.pubcomp(3, { reasonCode: 0x80 })).toThrow("reason code must be one of a client");
+    await device.take();
     // The exchange is over: the same id is another message [MQTT-4.3.3-9].
     await device.send(message5("t", "z", {}, 2, 6));
     expect(await device.take()).toMatchObject([{ type: "publish", message: { packetId: 6 } }]);

@@ -155,9 +155,13 @@ describe("queue", () => {
     const options = { queueOffline: true, txCapacity: 128 };
     const device = line(dropping, { cleansession: 0, options });
     expect(device.client.publish("t", "kept", 0)).toBe(true);
-    expect(device.client.publish("t", letters(100), 0, 0, null, { contentType: letters(30) })).toBe(false);
+    // Without them it would, in the place of the other.
+    expect(device.client.publish("t", letters(115), 0, 0, null, { contentType: letters(30) })).toBe(false);
+    expect(device.client.publish("t", "plain", 0)).toBe(true);
     device.up();
-    expect(device.sent()).toMatchObject([{ payload: "kept" }]);
+    const [kept, plain] = device.sent();
+    expect([kept.payload, plain.payload]).toEqual(["kept", "plain"]);
+    expect(plain.properties).toBeUndefined();
   });
 
   test("what the broker does not take makes nothing go (3.2.2.3)", () => {
@@ -187,8 +191,8 @@ describe("an age limit of a message that expires by itself (3.3.2.3.3)", () => {
     return device;
   };
 
-  test("does not shorten what the broker is told", () => {
-    const device = waiting(30000);
+  test.each([30000, 30001])("does not shorten what the broker is told, %d ms", (limitMs) => {
+    const device = waiting(limitMs);
     device.hal.advance(20000);
     device.up();
     expect(device.sent()).toMatchObject([{ properties: { messageExpiryInterval: 100 } }]);
@@ -603,15 +607,34 @@ describe("acknowledge", () => {
     expect(ids(device.sent())).toEqual(["pubrec 4 0", "pubcomp 4 0"]);
   });
 
+  test("one that is given too late is in no other packet", () => {
+    const device = line(manual).up();
+    device.send(message5("t", "x", {}, 1, 1));
+    device.hal.socket.stall();
+    for (let i = 0; i < 2; i++) {
+      device.client.publish("t", letters(1460 - 7));
+      device.hal.settle();
+    }
+    // That is not for a broker to send: DISCONNECT is on its way.
+    device.send(connack5());
+    device.client.puback(1, 0x97);
+    device.lose();
+    device.up();
+    device.hal.advance(60000);
+    expect(Array.from(device.hal.socket.takeSent())).toEqual([0xc0, 0]);
+  });
+
   test("reason codes are those that a client may send, and none with 3.1.1 (3.4.2.1)", () => {
     const device = line(manual).up();
     device.send(message5("t", "x", {}, 1, 1));
-    for (const code of [1, 0x10, 0x81, 0x92, 0x9f, 0xa0, 0xff]) {
+    const allowed = [0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99];
+    for (let code = 1; code < 256; code++) {
+      if (allowed.includes(code)) continue;
       expect(() => device.client.puback(1, code)).toThrow("reason code must be one of a client");
     }
     expect(() => device.client.pubcomp(1, 0x80)).toThrow("reason code must be one of a client");
     expect(() => device.client.puback(1, 256)).toThrow("reason code must be an integer from 0 to 255");
-    for (const code of [0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99]) {
+    for (const code of allowed) {
       expect(device.client.pubrec(5, code)).toBe(false);
     }
     const old = withAcknowledge(createMqtt(new MockHal(), MQTT_3_1_1).Client("id"));
