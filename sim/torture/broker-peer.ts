@@ -363,7 +363,7 @@ export class BrokerPeer implements Peer {
       const codes = this._unsubscribed(filters, session);
       const index = this._unsubscribes++;
       return this._later(UNSUBSCRIBE, this._broker.ackDelayMs(), () => {
-        this._unanswered.delete(packetId);
+        this._answered(packetId);
         this.link.removed[index] = codes;
         this._writer.unsuback(packetId, codes);
         this._send(() => `UNSUBACK ${packetId}`);
@@ -375,7 +375,7 @@ export class BrokerPeer implements Peer {
     });
     const index = this._subscribes++;
     this._later(SUBSCRIBE, this._broker.ackDelayMs(), () => {
-      this._unanswered.delete(packetId);
+      this._answered(packetId);
       this.link.granted[index] = codes;
       this._writer.suback(packetId, codes);
       this._send(() => `SUBACK ${packetId} (${codes.join(" ")})`);
@@ -421,8 +421,16 @@ export class BrokerPeer implements Peer {
   private _use({ type, packetId }: Packet): void {
     if (this._unanswered.has(packetId)) this._fail(`${NAMES[type]}: packet id ${packetId} is in use [MQTT-2.3.1-2]`);
     this._unanswered.add(packetId);
+    this.link.unanswered = this._unanswered.size;
     const wrong = this._broker.checkWindow(this, this._unanswered.size);
     if (wrong !== "") this._fail(wrong);
+  }
+
+  /** The last acknowledgement that there is for an operation is leaving. */
+  private _answered(packetId: number): void {
+    this._unanswered.delete(packetId);
+    this.link.unanswered = this._unanswered.size;
+    this.link.answeredMs = this._world.nowMs;
   }
 
   /** Everything that was not acknowledged is sent again, in order, then what waited. */
@@ -440,7 +448,7 @@ export class BrokerPeer implements Peer {
     const delayMs = this._broker.ackDelayMs();
     this._later(type, delayMs, () => {
       const message = this.session?.received.get(packetId);
-      if (isLast) this._unanswered.delete(packetId);
+      if (isLast) this._answered(packetId);
       if (isLast && message !== undefined) {
         message.isAcked = true;
         message.codes.add(code);

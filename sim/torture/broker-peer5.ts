@@ -28,10 +28,12 @@ import {
   PUBLISH_REFUSALS,
   RECEIVE_MAXIMUM_EXCEEDED,
   SUBSCRIBE_REFUSALS,
+  UNKNOWN_ALIAS,
   UNSUBSCRIBED,
 } from "./manners5.js";
 import type { Packet } from "./packets.js";
 import { DISCONNECT, NAMES, PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, SUBSCRIBE } from "./packets.js";
+import { PAUSE } from "./reading.js";
 import { propertiesText, Reader5, Writer5 } from "./packets5.js";
 import type { Version5 } from "./version5.js";
 import { expiryOf, publishLength } from "./version5.js";
@@ -40,6 +42,8 @@ import type { World } from "./world.js";
 /** Bytes of the longest acknowledgement with a reason string, and of the longest CONNACK. */
 const REASON_STRING_LENGTH = 24;
 const CONNACK_LENGTH = 64;
+/** By then a client has ended a connection on which the rules were broken. */
+const LONGEST_ANSWER_MS = 15000;
 
 export class BrokerPeer5 extends BrokerPeer {
   private readonly _version: Version5;
@@ -242,8 +246,8 @@ export class BrokerPeer5 extends BrokerPeer {
       return asked === said ? "" : `message expiry interval ${said ?? "none"}, not ${asked ?? "none"}`;
     }
     if (said > asked) return `message expiry interval ${said}, ${asked} was asked for`;
-    // What was begun has to be completed, as it was.
-    if (wasBegun || message.isOld) return "";
+    // What was begun has to be completed, as it was. What has no time at all is for who is there now.
+    if (asked === 0 || wasBegun || message.isOld) return "";
     const leftMs = message.expiresMs - this.link.writtenMs();
     if (leftMs < 0) return `left ${-leftMs} ms behind its expiry`;
     if (said > Math.ceil(leftMs / 1000)) return `message expiry interval ${said} with ${leftMs} ms left`;
@@ -351,7 +355,10 @@ export class BrokerPeer5 extends BrokerPeer {
       return;
     }
     if (topic === "") this._world.count("MQTT 5: an alias of the broker in place of a topic");
-    if (setAlias > 0) this._ownTopics[setAlias] = topic;
+    if (setAlias > 0) {
+      this._ownTopics[setAlias] = topic;
+      this.session?.aliases.add(setAlias);
+    }
     delivery.properties = properties;
   }
 
@@ -367,7 +374,7 @@ export class BrokerPeer5 extends BrokerPeer {
 
   private _offendFirst(packet: Packet): boolean {
     const { random, isHealed } = this._world;
-    if (isHealed || !random.chance(this._manners.vicious / 4)) return false;
+    if (isHealed || !random.chance(this._manners.vicious / 2)) return false;
     const offence = packet.cleanSession && random.chance(50) ? PRESENT : random.pick(FIRST_OFFENCES);
     this._connect = undefined; // no will
     this._commit(offence);
@@ -377,13 +384,14 @@ export class BrokerPeer5 extends BrokerPeer {
   private _offend(): void {
     const { random } = this._world;
     if (random.chance(20) && this._flood()) return;
-    this._commit(random.pick(OFFENCES));
+    this._commit(random.chance(25) ? UNKNOWN_ALIAS : random.pick(OFFENCES));
   }
 
   private _commit({ name, answers, bytes }: Offence): void {
     const { link, _ownTopics: topics } = this;
     const most = this._version.topicAliasMaximum;
-    let unknownAlias = 1;
+    // One that an earlier connection knew, if there is one.
+    let unknownAlias = [...this.session?.aliases ?? []].find((alias) => topics[alias] === undefined) ?? 1;
     while (topics[unknownAlias] !== undefined) unknownAlias++;
     const raw = bytes({
       topicAliasMaximum: most,
@@ -421,6 +429,12 @@ export class BrokerPeer5 extends BrokerPeer {
   private _begin(name: string, answers: readonly number[]): void {
     this.link.offence = answers;
     this._world.count(`MQTT 5: ${name}`);
+    const { features } = this._broker.customerOf(this.link).plan;
+    if (features.includes(PAUSE)) return;
+    this._world.after(LONGEST_ANSWER_MS, () => {
+      const { isClosed, isHeard, isStruck } = this.link;
+      if (!this._isDone() && !isClosed && !isStruck && isHeard) this._fail(`no end in answer to ${name}`);
+    });
   }
 
   override onEnd(): void {
@@ -459,5 +473,6 @@ export class BrokerPeer5 extends BrokerPeer {
 function textOfValue(value: unknown): string {
   if (value instanceof Uint8Array) return String.fromCharCode(...value);
   if (typeof value === "boolean") return value ? "1" : "0";
-  return typeof value === "string" ? value : JSON.stringify(value) ?? "none";
+  if (value === undefined) return "none";
+  return typeof value === "string" ? value : JSON.stringify(value);
 }

@@ -38,6 +38,8 @@ export class BrokerSession {
   madeOn: Link | undefined;
   /** How long it is kept without a connection; Infinity: for ever. */
   expiryMs = Infinity;
+  /** Aliases that the broker has ever used. */
+  readonly aliases = new Set<number>();
   /** Connections that it has had. */
   connections = 0;
   private _lastPacketId: number;

@@ -12,6 +12,7 @@ import type { Ledger, Message, Party } from "./ledger.js";
 import { payloadOf, uidOf } from "./ledger.js";
 import type { Link, Peer } from "./link.js";
 import type { Packet } from "./packets.js";
+import type { DevicePlan } from "./plan.js";
 import type { Manners5 } from "./manners5.js";
 import { drawManners5 } from "./manners5.js";
 import type { Random } from "./random.js";
@@ -62,6 +63,7 @@ export interface Customer extends Party {
   /** Cleansession, as the application has it. */
   readonly saysClean: boolean;
   readonly maxMessageLength: number;
+  readonly plan: DevicePlan;
   /** It has no power. */
   readonly isOff: boolean;
   /** All of its connections. */

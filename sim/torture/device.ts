@@ -208,7 +208,7 @@ export class Device implements Customer {
     return this.offer("publish", qos, size, false, (message) => {
       const { uid, topic, retain } = message;
       const payload = isText ? message.payload : bytesOf(message.payload);
-      const given = this.version5 && drawMessageProperties(random, this.version5, uid);
+      const given = this.version5 && drawMessageProperties(random, this.version5, uid, world.isHealed);
       if (given === undefined) return this.client.publish(topic, payload, qos, retain);
       message.given = given;
       return this.client5.publish(topic, payload, qos, retain, null, given);
@@ -454,7 +454,8 @@ export class Device implements Customer {
         const link = monitor.session;
         for (const helper of this._helpers) helper.ended?.();
         monitor.offline(reason);
-        if (reason === END_RECEIVE_MAXIMUM && this.broker.window <= this.receiveMaximum && link?.offence === undefined) {
+        const isExcessive = this.broker.window > this.receiveMaximum || link?.offence !== undefined;
+        if (reason === END_RECEIVE_MAXIMUM && !isExcessive) {
           this.fail(`offline: reason ${reason}, the broker's window is ${this.broker.window}`);
         }
         for (const helper of this._helpers) helper.offline?.(reason, link);
@@ -523,7 +524,10 @@ export class Device implements Customer {
     // Of a message that was cut short, the packet id is all that says which it is.
     const uid = uidOf(topic, text) || sent;
     if (uid === 0) {
-      if (isWhole || qos > 0) this.fail(`a message that nobody sent: ${topic} ${text.slice(0, 20)}`);
+      // With properties, there may be no room for its number.
+      if (isWhole || (qos > 0 && this.version5 === undefined)) {
+        this.fail(`a message that nobody sent: ${topic} ${text.slice(0, 20)}`);
+      }
       return;
     }
     if (sent !== 0 && sent !== uid) this.fail(`message ${uid} has the packet id of message ${sent}`);
@@ -589,8 +593,8 @@ export class Device implements Customer {
     );
     const contentType = this.version5 !== undefined && random.chance(50) ? `w${uid}` : undefined;
     this.call(`lwt ${textOf(message)}`, () => {
-      if (this.version5 === undefined) this.client.lwt(message.topic, message.payload, qos, retain);
-      else this.client5.lwt(message.topic, message.payload, qos, retain, contentType === undefined ? null : { contentType });
+      if (contentType === undefined) this.client.lwt(message.topic, message.payload, qos, retain);
+      else this.client5.lwt(message.topic, message.payload, qos, retain, { contentType });
       return true;
     });
     this._will = uid;

@@ -247,7 +247,8 @@ export class Ledger {
     const { source } = message;
     if (source === undefined || message.isWill || message.arrivals > 1 || message.restarts < source.restarts) return;
     // What is refused first and taken then has lost its place.
-    if (!message.isVoid && !message.isRejected) this._inOrder(this._arrived[source.index], message, message.uid, message.qos, source);
+    if (message.isVoid || message.isRejected) return;
+    this._inOrder(this._arrived[source.index], message, message.uid, message.qos, source);
   }
 
   /** The session of a device is lost: order begins anew. */
@@ -296,7 +297,8 @@ export class Ledger {
     for (const message of this.messages.values()) {
       const { source, qos, isWill, restarts, isVoid, isOld, isAcked, mayVanish, losses } = message;
       if (source !== party || isWill || qos === 0 || restarts !== party.restarts || isVoid || isOld) continue;
-      if (isAcked || mayVanish || party.mayBeRefused(message) || losses !== party.losses || (party.isClean && message.session !== session)) continue;
+      if (isAcked || mayVanish || party.mayBeRefused(message) || losses !== party.losses) continue;
+      if (party.isClean && message.session !== session) continue;
       this._fail(party, `${textOf(message)}: not acknowledged, but drain says true`);
     }
     for (const delivery of this._deliveries[party.index].values()) {
@@ -399,7 +401,8 @@ export class Ledger {
     }
     const { outcome } = message;
     // The broker may have said so, and that may have been lost.
-    if (source.mayBeRefused(message) || message.isVoid || (message.mayVanish && message.reads === 0 && outcome === "")) least = 0;
+    const mayBeGone = message.mayVanish && message.reads === 0 && outcome === "";
+    if (mayBeGone || message.isVoid || source.mayBeRefused(message)) least = 0;
     if (outcome === "expired" || outcome === "dropped" || (qos === 0 && outcome === "lost")) least = most = 0;
     if (message.isOld) most = Infinity;
     if (arrivals < least) this._fail(source, `${textOf(message)}: accepted and lost`);

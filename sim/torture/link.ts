@@ -79,6 +79,9 @@ export class Link implements Socket {
   dismissal: number | undefined;
   /** Reason codes that answer what the broker has done, against the rules. */
   offence: readonly number[] | undefined;
+  /** Operations that were read and not acknowledged for good, and when one was last. */
+  unanswered = 0;
+  answeredMs = 0;
   /** The client has ended it for that. */
   isViolated = false;
   /** It was taken away, or stood still. */
@@ -267,6 +270,11 @@ export class Link implements Socket {
   /** Nothing is on its way but what keeps it alive. */
   get isQuiet(): boolean {
     return this._up.left <= PING_LENGTH && this._down.left <= PING_LENGTH;
+  }
+
+  /** Everything that was sent to the device was read, or will never be. */
+  get isHeard(): boolean {
+    return this._down.left === 0 && this._unread === 0;
   }
 
   /** Takes the connection away. */

@@ -39,7 +39,7 @@ export function drawManners5(random: Random): Manners5 {
     subscriptionIdentifierAvailable: !random.chance(15),
     rejecting: random.chance(25) ? 15 : 0,
     evicting: random.chance(25) ? 20 : 0,
-    vicious: random.chance(20) ? 30 : 0,
+    vicious: random.chance(45) ? 30 : 0,
     talkative: random.chance(40) ? 25 : 0,
   };
 }
@@ -93,7 +93,6 @@ export const ADMINISTRATIVE_ACTION = 0x98;
 // Reason codes with which a client answers, or refuses.
 export const MALFORMED_PACKET = 0x81;
 export const PROTOCOL_ERROR = 0x82;
-export const TOPIC_NAME_INVALID = 0x90;
 export const RECEIVE_MAXIMUM_EXCEEDED = 0x93;
 export const TOPIC_ALIAS_INVALID = 0x94;
 export const PACKET_TOO_LARGE = 0x95;
@@ -125,7 +124,7 @@ export interface Offence {
   readonly name: string;
   readonly answers: readonly number[];
   /** Undefined: not to this client. */
-  bytes(victim: Victim): number[] | undefined;
+  readonly bytes: (victim: Victim) => number[] | undefined;
 }
 
 const TOPIC = [0, 3, 0x6f, 0x2f, 0x78];
@@ -135,6 +134,12 @@ function publish(topic: number[], properties: number[]): number[] {
   return [0x30, topic.length + 1 + properties.length, ...topic, properties.length, ...properties];
 }
 
+export const UNKNOWN_ALIAS: Offence = {
+  name: "an alias that is not known",
+  answers: [PROTOCOL_ERROR],
+  bytes: ({ unknownAlias: alias }) => alias === 0 ? undefined : publish([0, 0], [35, alias >> 8, alias & 255]),
+};
+
 export const OFFENCES: readonly Offence[] = [
   { name: "alias 0", answers: [TOPIC_ALIAS_INVALID], bytes: () => publish(TOPIC, [35, 0, 0]) },
   {
@@ -142,11 +147,7 @@ export const OFFENCES: readonly Offence[] = [
     answers: [TOPIC_ALIAS_INVALID],
     bytes: ({ topicAliasMaximum: most }) => publish(TOPIC, [35, (most + 1) >> 8, (most + 1) & 255]),
   },
-  {
-    name: "an alias that is not known",
-    answers: [PROTOCOL_ERROR],
-    bytes: ({ unknownAlias: alias }) => alias === 0 ? undefined : publish([0, 0], [35, alias >> 8, alias & 255]),
-  },
+  UNKNOWN_ALIAS,
   { name: "no topic and no alias", answers: [PROTOCOL_ERROR], bytes: () => publish([0, 0], []) },
   {
     name: "too large a packet",
@@ -170,7 +171,7 @@ export const OFFENCES: readonly Offence[] = [
     bytes: () => publish(TOPIC, [2, 0, 0, 0, 1, 2, 0, 0, 0, 1]),
   },
   { name: "subscription identifier 0", answers: [PROTOCOL_ERROR], bytes: () => publish(TOPIC, [11, 0]) },
-  { name: "a wildcard in a topic", answers: [TOPIC_NAME_INVALID], bytes: () => publish([0, 3, 0x6f, 0x2f, 0x2b], []) },
+  { name: "a wildcard in a topic", answers: [MALFORMED_PACKET], bytes: () => publish([0, 3, 0x6f, 0x2f, 0x2b], []) },
   { name: "PUBREL with other flags", answers: [MALFORMED_PACKET], bytes: () => [0x60, 2, 0, 1] },
   { name: "QoS 3", answers: [MALFORMED_PACKET], bytes: () => [0x36, 8, ...TOPIC, 0, 1, 0] },
   { name: "packet id 0", answers: [PROTOCOL_ERROR], bytes: () => [0x32, 8, ...TOPIC, 0, 0, 0] },

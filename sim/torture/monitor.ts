@@ -307,6 +307,7 @@ export class Monitor {
     if (kind === "subscribe") return link?.granted[index]?.join() === granted?.join();
     if (granted === undefined) return true;
     if (kind === "unsubscribe") return link?.removed[index]?.join() === granted.join();
+    if (message?.qos === 2 && granted[0] === PACKET_IDENTIFIER_NOT_FOUND) return true;
     return message !== undefined && (message.codes.has(granted[0]) || this._limits.forbids(message, granted[0]));
   }
 

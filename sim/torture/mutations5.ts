@@ -239,8 +239,8 @@ export const MUTATIONS_5: readonly Mutation[] = [
   {
     name: "MQTT 5: a property twice is taken",
     file: "v5/properties.ts",
-    find: "if (id !== SUBSCRIPTION_IDENTIFIER || packet !== PUBLISH) return PROTOCOL_ERROR;",
-    replace: "",
+    find: "if ((seen & mark) !== 0 && id",
+    replace: "if (seen < 0 && id",
   },
   {
     name: "MQTT 5: the rest of a packet with an alias is that of the one without",

@@ -3,7 +3,6 @@
  * against vectors of its own. Where packets end is found here. Text is ASCII.
  */
 import { CLIENT_ID, WILL_MESSAGE, WILL_TOPIC } from "../../src/server-codec.js";
-import type { ReceivedProperties } from "../../src/v5/face.js";
 import { Properties } from "../../src/v5/properties.js";
 import type { SentProperties, ServerDecoderHandler5 } from "../../src/v5/server-codec.js";
 import { ServerDecoder5, ServerEncoder5 } from "../../src/v5/server-codec.js";
@@ -87,7 +86,11 @@ class Taker implements ServerDecoderHandler5 {
     this._isRead = false;
     const at = this._decoder.push(bytes, start, end);
     if (at < 0) return `type ${bytes[start] >> 4}, ${at < -127 ? `reason 0x${(-at).toString(16)}` : at}`;
-    return this._isRead ? this._packet : `type ${bytes[start] >> 4}, not told`;
+    return this._hasRead() ? this._packet : `type ${bytes[start] >> 4}, not told`;
+  }
+
+  private _hasRead(): boolean {
+    return this._isRead;
   }
 
   onPublish(

@@ -18,10 +18,14 @@ import {
 import type { Accepted } from "./monitor.js";
 import { NAMES } from "./packets.js";
 import { propertiesText } from "./packets5.js";
+import { PAUSE } from "./reading.js";
 
 /** `offline`: by the application, by the peer, for a PINGRESP or an acknowledgement that is overdue, by a source. */
 const ORDINARY_ENDS = [0, -10, -11, -12, -14];
 const END_BY_PEER = -10;
+const END_ACK_OVERDUE = -12;
+/** By then an acknowledgement has come through a network that was not struck. */
+const LONGEST_WAY_MS = 3000;
 const NOT_A_CONNACK = -4;
 
 class Speaking5 implements Helper {
@@ -58,8 +62,8 @@ class Speaking5 implements Helper {
     // Streams do not say why not.
     if (refusal !== 0 && message?.isStreamed !== true) device.fail(`${kind}: accepted, and refused with ${refusal}`);
     if (message !== undefined) {
-      const seconds = message.given?.messageExpiryInterval;
-      if (seconds !== undefined) device.ledger.expires(message, seconds * 1000);
+      const seconds = message.given?.messageExpiryInterval ?? 0;
+      if (seconds > 0) device.ledger.expires(message, seconds * 1000);
     }
     if (!device.client.connected || link === undefined) return;
     const code = message !== undefined && !message.isStreamed ? device.refusalOn(link, message) : 0;
@@ -110,10 +114,21 @@ class Speaking5 implements Helper {
     const device = this._device;
     const wasDismissed = this._isDismissed;
     this._isDismissed = false;
-    if (wasDismissed && reason !== END_BY_PEER && reason !== 0) device.fail(`offline: reason ${reason}, behind DISCONNECT`);
+    const isFarewell = reason === END_BY_PEER || reason === 0;
+    if (wasDismissed && !isFarewell) device.fail(`offline: reason ${reason}, behind DISCONNECT`);
+    if (reason === END_ACK_OVERDUE && link !== undefined) this._checkOverdue(link);
     if (ORDINARY_ENDS.includes(reason) || link === undefined) return;
     if (link.offence === undefined) device.fail(`offline: reason ${reason}, and the broker has kept to the rules`);
     else link.isViolated = true;
+  }
+
+  /** The client misses an acknowledgement: one that it must have had is none. */
+  private _checkOverdue(link: Link): void {
+    const device = this._device;
+    const { answeredMs, isStruck, isDisturbed, unanswered, understood, written } = link;
+    if (isStruck || isDisturbed || unanswered > 0 || understood !== written) return;
+    if (device.plan.features.includes(PAUSE) || device.world.nowMs < answeredMs + LONGEST_WAY_MS) return;
+    device.fail(`offline: reason ${END_ACK_OVERDUE}, and everything was acknowledged`);
   }
 
   private _refusalOf(kind: string, filters: readonly string[], identifier: number | undefined): number {

@@ -64,14 +64,16 @@ export function connectProperties({ sessionExpiryInterval, maximumPacketSize }: 
 }
 
 /** Properties of a message; undefined: none. */
-export function drawMessageProperties(random: Random, version: Version5, uid: number): GivenProperties | undefined {
+export function drawMessageProperties(
+  random: Random, version: Version5, uid: number, isShort: boolean,
+): GivenProperties | undefined {
   const given: GivenProperties = {};
   if (random.chance(version.expiring)) given.messageExpiryInterval = random.pick([0, 1, 1, 2, 5, 20, 100, 100000]);
   if (random.chance(version.talkative)) {
     if (random.chance(50)) given.contentType = `c${uid}`;
     if (random.chance(30)) given.userProperty = [["u", `${uid}`], ["u", ""]];
     if (random.chance(30)) given.payloadFormatIndicator = 1;
-    if (random.chance(10)) given.correlationData = "x".repeat(random.between(1, 130));
+    if (!isShort && random.chance(10)) given.correlationData = "x".repeat(random.between(1, 130));
   }
   return Object.keys(given).length === 0 ? undefined : given;
 }

@@ -12,7 +12,7 @@ import type { Client } from "../client.js";
 import type { Outbox, OutboxWatcher } from "../outbox.js";
 import { ENTRY } from "../outbox.js";
 import type { Hal, Timer } from "../../hal/socket.js";
-import { SUBSCRIPTION_FAILURE } from "../wire.js";
+import { PUBCOMP, SUBSCRIPTION_FAILURE } from "../wire.js";
 import { Link } from "./link.js";
 
 /**
@@ -87,7 +87,7 @@ class OutcomeLink extends Link implements OutboxWatcher {
     this._waiting[this._head] = undefined;
     this._head = this._place(1);
     super.onDone(type, granted);
-    if (callback !== undefined) this._tell(callback, isRefused(granted) ? "refused" : "delivered", granted);
+    if (callback !== undefined) this._tell(callback, isRefused(type, granted) ? "refused" : "delivered", granted);
   }
 
   override onOffline(reason: number): void {
@@ -152,8 +152,9 @@ export function withOutcomes<C extends Client>(client: C): C & Outcomes {
   return Object.assign(client, outcomes);
 }
 
-function isRefused(granted: Uint8Array | undefined): boolean {
-  if (granted === undefined) return false;
+/** With MQTT 5 any operation may have codes; what PUBCOMP ends, the broker has accepted before. */
+function isRefused(type: number, granted: Uint8Array | undefined): boolean {
+  if (type === PUBCOMP || granted === undefined) return false;
   for (let i = 0; i < granted.length; i++) if (granted[i] < SUBSCRIPTION_FAILURE) return false;
   return true;
 }
