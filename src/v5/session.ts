@@ -533,7 +533,11 @@ export class Session5 extends Session implements DecoderHandler5 {
   }
 
   private _tellProperties(type: number, packetId: number): void {
-    if (this.properties.start < this.properties.end) this._handler.onProperties(type, packetId);
+    if (this.properties.start === this.properties.end) return;
+    const isWanted = this.given.requestProblemInformation;
+    // Where CONNECT has asked for none, only a CONNACK may have any (3.1.2.11.7).
+    if (type !== CONNACK && (isWanted === 0 || isWanted === false)) return this._violation(-PROTOCOL_ERROR);
+    this._handler.onProperties(type, packetId);
   }
 }
 
