@@ -287,7 +287,7 @@ export function behindVarint(bytes: Uint8Array, at: number, end: number): number
   return next;
 }
 
-/** True for well-formed UTF-8 without U+0000 [MQTT-1.5.4-1] [MQTT-1.5.4-2]. */
+/** True for well-formed UTF-8 without U+0000 [MQTT5-1.5.4-1] [MQTT5-1.5.4-2]. */
 function isText(bytes: Uint8Array, start: number, end: number): boolean {
   let at = start;
   // What most are made of, from U+0001 to U+007F, and most of that four at a time.
@@ -306,7 +306,7 @@ function isText(bytes: Uint8Array, start: number, end: number): boolean {
   return true;
 }
 
-/** True when a text is a topic name: not empty, without + and # [MQTT-3.3.2-14]. */
+/** True when a text is a topic name: not empty, without + and # [MQTT5-3.3.2-14]. */
 function isTopic(bytes: Uint8Array, start: number, end: number): boolean {
   for (let at = start; at < end; at++) if (bytes[at] === 0x2b || bytes[at] === 0x23) return false;
   return start < end;
