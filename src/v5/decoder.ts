@@ -207,7 +207,7 @@ export class Decoder5 extends Framer5 {
     let packetId = 0;
     let reasonCode = 0;
     if (type === CONNACK) {
-      // Flags 7 to 1 are reserved [MQTT-3.2.2-1].
+      // Flags 7 to 1 are reserved [MQTT5-3.2.2-1].
       if (bytes[at++] > 1) return BAD_FIELD;
     } else if (type < PINGRESP) {
       packetId = readUint16(bytes, at);
@@ -231,7 +231,7 @@ export class Decoder5 extends Framer5 {
     if (!isReason(type, reasonCode)) return -PROTOCOL_ERROR;
     this.reasonCode = reasonCode;
     if (type === CONNACK) {
-      // With a refusal Session Present must be 0 [MQTT-3.2.2-6].
+      // With a refusal Session Present must be 0 [MQTT5-3.2.2-6].
       if (bytes[start] === 1 && reasonCode !== 0) return -PROTOCOL_ERROR;
       handler.onConnack(bytes[start] === 1, reasonCode);
     } else if (type === SUBACK) {
@@ -239,7 +239,7 @@ export class Decoder5 extends Framer5 {
     } else if (type === UNSUBACK) {
       handler.onUnsuback(packetId, bytes, behind, end);
     } else if (type === DISCONNECT) {
-      // That of a broker has none [MQTT-3.14.2-2].
+      // That of a broker has none [MQTT5-3.14.2-2].
       if (this.properties.number(SESSION_EXPIRY_INTERVAL, -1) >= 0) return -PROTOCOL_ERROR;
       handler.onDisconnect(reasonCode);
     } else if (type === AUTH) {

@@ -19,7 +19,7 @@ export class Outbox5 extends Outbox {
 
   override sendable(window: number, room: number): number {
     const ack = this.table[this._next] & ACK;
-    // It holds back messages only; what follows filters is looked at once they have left [MQTT-3.3.4-8].
+    // It holds back messages only; what follows filters is looked at once they have left [MQTT5-3.3.4-8].
     if (ack !== 0 && !isPublish(ack)) return super.sendable(window, 1);
     return super.sendable(window < this.receiveMaximum ? window : this.receiveMaximum, room);
   }
@@ -31,7 +31,7 @@ export class Outbox5 extends Outbox {
 
   /**
    * What does not go with the limits of this broker ends. Where there is no session, what was sent was for nothing: it
-   * is sent as if for the first time [MQTT-3.2.2-5].
+   * is sent as if for the first time [MQTT5-3.2.2-5].
    */
   override resume(sessionPresent: boolean, encoder: PacketEncoder): void {
     super.resume(sessionPresent, encoder);

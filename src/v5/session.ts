@@ -227,7 +227,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     if (this._phase !== AWAIT_CONNACK) return this._violation(UNEXPECTED_PACKET);
     const said = this.properties;
     if (reasonCode === 0) {
-      // There is none to be present [MQTT-3.2.2-4].
+      // There is none to be present [MQTT5-3.2.2-4].
       if (sessionPresent && this._cleanStart) return this._violation(-PROTOCOL_ERROR);
       this._limit(
         said.number(RECEIVE_MAXIMUM, 65535),
@@ -276,7 +276,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     const given = this.closeGiven;
     const seconds = given.sessionExpiryInterval;
     let packet = this._disconnect(this.closeReason, given);
-    // What is too long for the broker says only what counts [MQTT-3.14.2-3] [MQTT-3.14.2-4].
+    // What is too long for the broker says only what counts [MQTT5-3.14.2-3] [MQTT5-3.14.2-4].
     if (packet.length > this.encoder.maximumPacketSize) {
       packet = this._disconnect(this.closeReason, { sessionExpiryInterval: seconds });
     }
@@ -480,7 +480,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     } else {
       const entry = outbox.awaits(type, packetId);
       if (entry < 0) return;
-      // A failed PUBREC ends the exchange as PUBACK does [MQTT-4.3.3-4].
+      // A failed PUBREC ends the exchange as PUBACK does [MQTT5-4.3.3-4].
       const last = type === PUBREC ? PUBACK : type;
       outbox.table[entry] = (outbox.table[entry] & ~ACK) | last;
       const offset = outbox.acknowledge(last, packetId, reasonCode === 0 ? 0 : 1, this._nowMs);
@@ -527,13 +527,17 @@ export class Session5 extends Session implements DecoderHandler5 {
     this.end(END_BY_PEER);
   }
 
-  /** Without an authentication method none may come [MQTT-4.12.0-6]. */
+  /** Without an authentication method none may come [MQTT5-4.12.0-6]. */
   onAuth(_reasonCode: number): void {
     this._violation(-PROTOCOL_ERROR);
   }
 
   private _tellProperties(type: number, packetId: number): void {
-    if (this.properties.start < this.properties.end) this._handler.onProperties(type, packetId);
+    if (this.properties.start === this.properties.end) return;
+    const isWanted = this.given.requestProblemInformation;
+    // Where CONNECT has asked for none, only a CONNACK may have any (3.1.2.11.7).
+    if (type !== CONNACK && (isWanted === 0 || isWanted === false)) return this._violation(-PROTOCOL_ERROR);
+    this._handler.onProperties(type, packetId);
   }
 }
 

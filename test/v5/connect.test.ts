@@ -290,6 +290,15 @@ describe("CONNACK", () => {
     expect(device.socket.closed).toBe(true);
   });
 
+  test("may say what nobody asked for, and leave out the identifier: neither is missed " +
+    "[MQTT5-3.1.2-28] [MQTT5-3.2.2-16]", () => {
+    const device = awaiting({ args: ["", 60] });
+    device.send(connack({ responseInformation: "r" }));
+    expect(device.take()).toEqual(["connect {responseInformation=r}"]);
+    device.lose();
+    expect(device.connectLine()).toBe(`CONNECT "" clean 60 {${CAPACITIES}}`);
+  });
+
   test("comes once [MQTT5-3.2.0-2]", () => {
     const device = new Device5().up();
     device.send(connack());

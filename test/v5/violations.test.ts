@@ -1,7 +1,7 @@
 /** What a broker must not send: each is answered with DISCONNECT and its reason code, and the connection is closed. */
 import { describe, expect, test } from "@jest/globals";
 import { wire } from "../support/bytes.js";
-import { Device5, ack, message } from "../support/device5.js";
+import { Device5, ack, connack, disconnect, message, suback, unsuback } from "../support/device5.js";
 
 const MALFORMED: [title: string, bytes: string][] = [
   ["reserved flags of CONNACK [MQTT5-2.1.3-1]", "21 03 00 00 00"],
@@ -154,6 +154,38 @@ describe("A violation", () => {
     device.send(ack("PUBACK", 1));
     expect(device.sent()).toEqual(["DISCONNECT"]);
     expect(device.take()).toEqual(["puback", "offline 0"]);
+  });
+
+  test("is a Reason String or User Property that the client has not wanted, but for CONNACK, PUBLISH and DISCONNECT " +
+    "[MQTT5-3.1.2-29]", () => {
+    const reasonString = "why";
+    const userProperty = [["a", "b"]];
+    for (const requestProblemInformation of [0, false] as const) {
+      for (const properties of [{ reasonString }, { userProperty }]) {
+        for (const packet of [
+          ack("PUBACK", 1, 0x87, properties), ack("PUBREC", 2, 0, properties), ack("PUBREL", 9, 0, properties),
+          ack("PUBCOMP", 3, 0, properties), suback(4, [0], properties), unsuback(5, [0], properties),
+        ]) {
+          const device = new Device5();
+          device.connectLine({ requestProblemInformation });
+          device.send(connack({ reasonString, userProperty }), message("in", "x", { userProperty }));
+          device.hal.settle();
+          for (const qos of [1, 2, 2] as const) device.client.publish("t", "x", qos);
+          device.client.subscribe("t");
+          device.client.unsubscribe("t");
+          device.send(ack("PUBREC", 3));
+          device.sent();
+          device.send(packet);
+          expect(device.sent()).toEqual(["DISCONNECT 0x82"]);
+          expect(device.take().at(-1)).toBe("offline -130");
+          device.check();
+        }
+      }
+      const device = new Device5();
+      device.connectLine({ requestProblemInformation });
+      device.send(connack({ reasonString }), disconnect(0x8b, { reasonString, userProperty }));
+      expect(device.take().slice(1)).toEqual(["disconnect 0x8b {reasonString=why userProperty=a:b}", "offline -10"]);
+    }
   });
 
   test("asks for the will, where close() does not [MQTT5-3.14.4-3]", () => {
