@@ -205,9 +205,12 @@ export class Client5 extends Client {
     if (given.sessionExpiryInterval && !session.hasExpiry()) {
       throw new TypeError("sessionExpiryInterval must be 0, as CONNECT has said");
     }
+    // An earlier call may be under way.
+    const reasonBefore = session.closeReason;
+    const before = session.closeGiven;
     session.setClosing(code, given);
     const isClosing = super.close();
-    if (!isClosing) session.setClosing(0, {});
+    if (!isClosing) session.setClosing(reasonBefore, before);
     return isClosing;
   }
 
