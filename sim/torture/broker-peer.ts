@@ -335,6 +335,7 @@ export class BrokerPeer implements Peer {
       if (!this._broker.isEager) this._broker.take(message);
       session.incoming.delete(packetId);
     }
+    this.link.unreleased++;
     this._answer(PUBCOMP, packetId, true, this._completion(message));
   }
 
@@ -449,6 +450,7 @@ export class BrokerPeer implements Peer {
     this._later(type, delayMs, () => {
       const message = this.session?.received.get(packetId);
       if (isLast) this._answered(packetId);
+      if (type === PUBCOMP) this.link.unreleased--;
       if (isLast && message !== undefined) {
         message.isAcked = true;
         message.codes.add(code);

@@ -82,6 +82,8 @@ export class Link implements Socket {
   /** Operations that were read and not acknowledged for good, and when one was last. */
   unanswered = 0;
   answeredMs = 0;
+  /** PUBRELs that were read and not answered. */
+  unreleased = 0;
   /** The client has ended it for that. */
   isViolated = false;
   /** It was taken away, or stood still. */

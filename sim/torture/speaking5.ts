@@ -125,8 +125,9 @@ class Speaking5 implements Helper {
   /** The client misses an acknowledgement: one that it must have had is none. */
   private _checkOverdue(link: Link): void {
     const device = this._device;
-    const { answeredMs, isStruck, isDisturbed, unanswered, understood, written } = link;
-    if (isStruck || isDisturbed || unanswered > 0 || understood !== written) return;
+    const { answeredMs, isStruck, isDisturbed, unanswered, understood, unreleased, weather, written } = link;
+    if (isStruck || isDisturbed || unanswered + unreleased > 0 || understood !== written) return;
+    if (weather.mostMs > 100 || weather.piecesDown > 0) return;
     if (device.plan.features.includes(PAUSE) || device.world.nowMs < answeredMs + LONGEST_WAY_MS) return;
     device.fail(`offline: reason ${END_ACK_OVERDUE}, and everything was acknowledged`);
   }

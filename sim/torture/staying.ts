@@ -218,10 +218,10 @@ class Staying implements Helper {
   }
 
   unrest(): string {
+    // All in one packet: one filter that the broker does not take is the end of all.
     const { limits } = this._device.hal.link ?? {};
-    const missing = [...this._must].filter((filter) =>
-      limits?.wildcardSubscriptionAvailable !== false || !/[+#]/.test(filter));
-    return missing.length === 0 ? "" : `not asked for again: ${missing.join(" ")}`;
+    const isLimited = limits?.wildcardSubscriptionAvailable === false || (limits?.maximumPacketSize ?? Infinity) < 200;
+    return this._must.size === 0 || isLimited ? "" : `not asked for again: ${[...this._must].join(" ")}`;
   }
 
   conclude(): void {
