@@ -37,7 +37,7 @@ describe("connect", () => {
     device.client.stop();
   });
 
-  test("maximumPacketSize of the options takes the place of what follows from maxMessageLength (3.1.2.11.4)", async () => {
+  test("maximumPacketSize of the options takes the place of what maxMessageLength asks for (3.1.2.11.4)", async () => {
     const device = new AsyncDevice5({ properties: { maximumPacketSize: 777 } });
     void device.client.connect();
     device.hal.socket.connect();
