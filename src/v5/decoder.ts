@@ -8,7 +8,14 @@
  */
 import type { DecoderHandler, MessageHandler } from "../codec.js";
 import { AWAIT_BODY, checkFlags, Framer } from "../decoder.js";
-import { BAD_FIELD, BAD_HEADER, BAD_LENGTH, BAD_PACKET_ID, UNEXPECTED_PACKET } from "../errors.js";
+import {
+  BAD_FIELD,
+  BAD_HEADER,
+  BAD_LENGTH,
+  BAD_PACKET_ID,
+  CONNACK_REFUSED_PROTOCOL_VER,
+  UNEXPECTED_PACKET,
+} from "../errors.js";
 import {
   CONNACK,
   DISCONNECT,
@@ -175,14 +182,13 @@ export class Decoder5 extends Framer5 {
     switch (first >> 4) {
       case PUBLISH:
         return 0;
+      // One of 3.1.1 may be as short: see `_packet`.
+      case CONNACK:
       case PUBACK:
       case PUBREC:
       case PUBREL:
       case PUBCOMP:
         least = 2;
-        break;
-      case CONNACK:
-        least = 3;
         break;
       case SUBACK:
       case UNSUBACK:
@@ -209,6 +215,13 @@ export class Decoder5 extends Framer5 {
     if (type === CONNACK) {
       // Flags 7 to 1 are reserved [MQTT5-3.2.2-1].
       if (bytes[at++] > 1) return BAD_FIELD;
+      // A broker that does not speak MQTT 5 says so in its own version [MQTT-3.1.2-2].
+      if (at + 1 === end) {
+        if (bytes[at] !== CONNACK_REFUSED_PROTOCOL_VER) return BAD_LENGTH;
+        this.properties.take(bytes, end, end, type);
+        handler.onConnack(false, CONNACK_REFUSED_PROTOCOL_VER);
+        return 0;
+      }
     } else if (type < PINGRESP) {
       packetId = readUint16(bytes, at);
       if (packetId === 0) return BAD_PACKET_ID;

@@ -264,12 +264,13 @@ describe("CONNACK", () => {
     expect(seen).toEqual([[0x87, { reasonString: "no" }], [-3]]);
   });
 
-  test("in the layout of 3.1.1 ends the attempt [MQTT5-3.1.2-2]", () => {
-    const device = awaiting();
-    device.sendBytes(wire("20 02 00 01"));
-    expect(device.take()).toEqual(["connfail -4"]);
-    expect(device.sent()).toEqual(["DISCONNECT 0x81"]);
-    expect(device.socket.closed).toBe(true);
+  test("in the layout of 3.1.1 may refuse the version, which is passed on, and say nothing else [MQTT5-3.1.2-2]", () => {
+    for (const [bytes, outcome] of [["20 02 00 01", "connfail 0x01"], ["20 02 00 00", "connfail -4"]]) {
+      const device = awaiting();
+      device.sendBytes(wire(bytes));
+      expect(device.take()).toEqual([outcome]);
+      expect(device.socket.closed).toBe(true);
+    }
   });
 
   test.each([
