@@ -188,6 +188,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     // What has changed since it was encoded last, as the client identifier, is seldom long.
     for (let more = 64; this._encodeConnect(this._connect.length + more) === NO_ROOM && more < 1048576;) more *= 4;
     for (let i = 0; i < this._received.length; i++) this._received[i] = undefined;
+    this.cleanSession = this._cleanStart;
     super.connect(nowMs);
   }
 
@@ -199,6 +200,8 @@ export class Session5 extends Session implements DecoderHandler5 {
     this._ownKeepAliveMs = -1;
     // What the next broker takes is not known.
     this._limit(65535, Infinity, 2, 1, 1, 1, 1, 0);
+    // What was queued since the last session, which may not have been kept, is not of that one.
+    if (this._phase === IDLE) this.cleanSession = this._cleanStart;
     super.lost();
   }
 
