@@ -1,6 +1,7 @@
 /** What a review of the client of MQTT 5 has found. */
 import { describe, expect, test } from "@jest/globals";
-import { Device5, ack, connack } from "../support/device5.js";
+import { wire } from "../support/bytes.js";
+import { Device5, ack, connack, message } from "../support/device5.js";
 
 const OFFLINE = { cleansession: 0 as const, options: { queueOffline: true } };
 
@@ -69,5 +70,35 @@ describe("The detail of a failure", () => {
     device.reach();
     device.hal.advance(6000);
     expect(details).toEqual([-2, undefined]);
+  });
+});
+
+describe("A text that is not right", () => {
+  test("is the end, also when its message came in two parts: no other is handed over [MQTT5-1.5.4-1]", () => {
+    const device = new Device5({ listens: false }).up();
+    device.sent();
+    const seen: unknown[] = [];
+    device.client.on("message", (_client, _topic, data, info) => {
+      seen.push(data, info.properties.get("contentType"));
+    });
+    device.sendBytes(wire("30 09 0001 74"));
+    device.hal.settle();
+    device.sendBytes(wire("04 03 0001 ff 61  32 07 0001 74 0001 00 62"));
+    device.hal.settle();
+    expect(seen).toEqual(["a", undefined]);
+    expect(device.sent()).toEqual(["DISCONNECT 0x81"]);
+  });
+});
+
+describe("A connect that waits", () => {
+  test("does not change what the session before it takes", () => {
+    const device = new Device5().up();
+    device.client.publish("t", "x", 1);
+    device.sent();
+    device.client.close();
+    device.client.connect("broker", null, null, null, null, null, { maximumPacketSize: 50 });
+    device.client.lwt("w", "x");
+    device.send(message("t", "y".repeat(100)), ack("PUBACK", 1));
+    expect(device.take()).toEqual([`message t=${"y".repeat(100)}`, "puback", "offline 0"]);
   });
 });
