@@ -70,10 +70,9 @@ export class Connection5 extends Connection implements SessionHandler5 {
     }
   }
 
-  override onEnd(reason: number): void {
-    const detail = this.detail;
+  override _finish(reason: number, detail?: unknown): void {
+    super._finish(reason, this.detail || detail);
     this.detail = undefined;
-    this._finish(reason, detail);
   }
 
   onProperties(type: number, packetId: number): void {

@@ -140,7 +140,8 @@ export class Decoder5 extends Framer5 {
   }
 
   protected override _whole(bytes: Uint8Array, start: number, end: number): number {
-    if (end - start < SHORTEST_MESSAGE) return 0;
+    // Behind what was found wrong nothing is handed over.
+    if (end - start < SHORTEST_MESSAGE || this.properties.error !== 0) return 0;
     let body = start + 2;
     let length = bytes[start + 1];
     // With a third byte of length the sum is above the limit.

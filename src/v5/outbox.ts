@@ -35,6 +35,8 @@ export class Outbox5 extends Outbox {
    */
   override resume(sessionPresent: boolean, encoder: PacketEncoder): void {
     super.resume(sessionPresent, encoder);
+    // Also what had begun to leave.
+    this.hasExpiring = true;
     const table = this.table;
     const limits = encoder as Encoder5;
     for (let i = 0; i < this.operations; i++) {

@@ -144,7 +144,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     return new Decoder5(this, scratch, this.properties);
   }
 
-  override setConnect(fields: ConnectFields, maxLength: number): number {
+  override setConnect(fields: ConnectFields): number {
     // The first time, the outbox is there, and nothing is in it.
     const outbox = this.outbox;
     if ((outbox.receiveMaximum as number | undefined) === undefined) {
@@ -163,30 +163,25 @@ export class Session5 extends Session implements DecoderHandler5 {
     const ownMs = this._ownKeepAliveMs;
     if (ownMs >= 0 && fields.keepAliveSeconds > 0) complete.keepAliveSeconds = ownMs / 1000;
     this.fields = complete;
-    const result = this._encodeConnect(maxLength);
-    if (result < 0 && old !== undefined) this.fields = old;
-    return result;
+    // It is encoded at each attempt.
+    return 0;
   }
 
-  /** Encodes CONNECT as it is to be now. Returns its length or a negative code. */
-  private _encodeConnect(maxLength: number): number {
+  override connect(nowMs: number): void {
     const fields = this.fields;
     const receiveMaximum = (this.control.length - CONTROL_CAPACITY) >> 1;
     const own: Record<string, number> = { maximumPacketSize: this.maximumPacketSize };
     if (receiveMaximum < 65535) own.receiveMaximum = receiveMaximum;
     if (this._received.length > 0) own.topicAliasMaximum = this._received.length;
     if (!this._isClean) own.sessionExpiryInterval = NEVER_EXPIRES;
-    const given = Object.assign(own, this.given);
+    Object.assign(own, this.given);
     this._expiry = own.sessionExpiryInterval || 0;
     this.decoder.maximumPacketSize = own.maximumPacketSize;
-    fields.cleanSession = this._cleanStart;
-    fields.properties = encodeProperties(this._text, given);
-    return super.setConnect(fields, maxLength + fields.properties.length + fields.willProperties.length + 16);
-  }
-
-  override connect(nowMs: number): void {
+    this.cleanSession = fields.cleanSession = this._cleanStart;
+    fields.properties = encodeProperties(this._text, own);
     // What has changed since it was encoded last, as the client identifier, is seldom long.
-    for (let more = 64; this._encodeConnect(this._connect.length + more) === NO_ROOM && more < 1048576;) more *= 4;
+    let room = this._connect.length + 64;
+    while (super.setConnect(fields, room) === NO_ROOM && room < 1048576) room *= 2;
     for (let i = 0; i < this._received.length; i++) this._received[i] = undefined;
     super.connect(nowMs);
   }
@@ -199,6 +194,8 @@ export class Session5 extends Session implements DecoderHandler5 {
     this._ownKeepAliveMs = -1;
     // What the next broker takes is not known.
     this._limit(65535, Infinity, 2, 1, 1, 1, 1, 0);
+    // What was queued since the last session, which may not have been kept, is not of that one.
+    if (this._phase === IDLE) this.cleanSession = this._cleanStart;
     super.lost();
   }
 
