@@ -22,7 +22,7 @@ describe("A session that is not kept", () => {
     device.reach();
     device.sendBytes(Uint8Array.of(0x20, 2, 0, 1));
     device.hal.settle();
-    expect(device.take()).toEqual(["connfail -5", "connfail -4"]);
+    expect(device.take()).toEqual(["connfail -5", "connfail 0x01"]);
     device.client.connect("broker");
     device.hal.settle();
     device.reach();
@@ -100,5 +100,16 @@ describe("A connect that waits", () => {
     device.client.lwt("w", "x");
     device.send(message("t", "y".repeat(100)), ack("PUBACK", 1));
     expect(device.take()).toEqual([`message t=${"y".repeat(100)}`, "puback", "offline 0"]);
+  });
+});
+
+describe("A violation", () => {
+  test("is what the session ends for, also when the peer closes before DISCONNECT could leave", () => {
+    const device = new Device5().up();
+    device.socket.stall();
+    device.sendBytes(wire("36 07 0001 't' 0001 00 'x'"));
+    device.socket.end();
+    device.hal.settle();
+    expect(device.take()).toEqual(["offline -23"]);
   });
 });
