@@ -449,7 +449,6 @@ export class Session5 extends Session implements DecoderHandler5 {
     topicEnd: number,
   ): string | undefined {
     const alias = this.properties.topicAlias;
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     if (alias === 0) return super._accept(flags, packetId, bytes, topicStart, topicEnd);
     const received = this._received;
     if (alias > received.length) return this._violation(-TOPIC_ALIAS_INVALID);
@@ -465,7 +464,6 @@ export class Session5 extends Session implements DecoderHandler5 {
   }
 
   override onAck(type: number, packetId: number): void {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     this._tellProperties(type, packetId);
     const outbox = this.outbox;
     const encoder = this.encoder;
@@ -499,7 +497,6 @@ export class Session5 extends Session implements DecoderHandler5 {
   }
 
   private _codes(type: number, packetId: number, bytes: Uint8Array, start: number, end: number): void {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     this._tellProperties(type, packetId);
     const outbox = this.outbox;
     const entry = outbox.awaits(type, packetId);
@@ -513,13 +510,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     this._handler.onDone();
   }
 
-  override onPingresp(): void {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
-    super.onPingresp();
-  }
-
   onDisconnect(reasonCode: number): void {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     this._handler.onDisconnect(reasonCode);
     this.end(END_BY_PEER);
   }
