@@ -20,6 +20,7 @@ interface Inside {
       receivedEnd: number;
     };
     rx: Uint8Array;
+    _rxStart: number;
     _rxEnd: number;
     _gathered: number;
   };
@@ -56,6 +57,12 @@ export class Probe {
     }
     if (rxEnd > rx.length || gathered > rx.length) return "memory: beyond the receive buffer";
     return this._size() === this._bytes ? "" : "memory: a buffer has another size than at construction";
+  }
+
+  /** Something was received that could be read. */
+  get isUnread(): boolean {
+    const { session, _rxStart: rxStart, _rxEnd: rxEnd } = this._inside;
+    return rxStart < rxEnd && session._controlEnd === 0;
   }
 
   /** No acknowledgement is to leave. */

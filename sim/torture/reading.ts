@@ -55,6 +55,9 @@ export const DATA: Feature = {
   attach: (device, client) => new Pieces(device, client),
 };
 
+/** Timers are late. */
+const LATE_MS = 10;
+
 class Pausing implements Helper {
   readonly actions = [{ name: "pause", weight: 10, run: (): void => this._pause() }];
   private readonly _device: Device;
@@ -101,7 +104,14 @@ class Pausing implements Helper {
     if (!this._isPaused) return;
     const isTaken = device.call("resume", () => this._client.resume());
     if (!isTaken && client.connected) device.fail("resume: false while paused");
-    if (isTaken) device.world.count("resume");
+    if (isTaken) {
+      device.world.count("resume");
+      const { hal, world } = device;
+      world.after(LATE_MS, () => {
+        const isUp = !hal.isDead && client.connected && !this._isPaused;
+        if (isUp && device.probe.isUnread) device.fail("resume: what was there is not read");
+      });
+    }
     this._isPaused = false;
     monitor.resumed();
   }
