@@ -20,6 +20,8 @@ const onlySrc = (toRoot, own) => [
   "error",
   {
     patterns: [
+      // A program without MQTT 5 is not to carry any of it.
+      { regex: "^\\.\\./v5/", allowTypeImports: true, message: "Types only: who wants MQTT 5 brings its codec." },
       { regex: `^(?!${toRoot}hal/)(?!${own})`, message: ONLY_SRC },
       { regex: `^${toRoot}hal/(?!socket\\.js$)`, message: ONLY_SRC },
       { regex: `^${toRoot}hal/socket\\.js$`, allowTypeImports: true, message: "hal/socket has types only." },
@@ -138,7 +140,10 @@ export default tseslint.config(
     // They know the client; the client does not know them.
     files: ["src/optional/*.ts"],
     rules: {
-      "@typescript-eslint/no-restricted-imports": onlySrc("\\.\\./\\.\\./", "(\\.\\./|\\./)[^./][^/]*$"),
+      "@typescript-eslint/no-restricted-imports": onlySrc(
+        "\\.\\./\\.\\./",
+        "(\\.\\./|\\./)([^./][^/]*|v5/[^/]*)$",
+      ),
     },
   },
   {
@@ -147,7 +152,7 @@ export default tseslint.config(
     rules: {
       "@typescript-eslint/no-restricted-imports": onlySrc(
         "\\.\\./\\.\\./",
-        "(\\.\\./|\\./)([^./][^/]*|optional/link\\.js)$",
+        "(\\.\\./|\\./)([^./][^/]*|optional/(link|packets)\\.js)$",
       ),
     },
   },

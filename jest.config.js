@@ -17,6 +17,7 @@ export default {
     "^mcu-mqtt/websocket$": "<rootDir>/hal/node-websocket.ts",
     "^mcu-mqtt/tls$": "<rootDir>/hal/node-tls-options.ts",
     "^mcu-mqtt/v5$": "<rootDir>/src/v5/index.ts",
+    "^mcu-mqtt/trace5$": "<rootDir>/src/v5/trace.ts",
     "^mcu-mqtt/core5$": "<rootDir>/src/v5/core.ts",
     "^mcu-mqtt/(auth|request|names)$": "<rootDir>/src/v5/$1.ts",
     "^mcu-mqtt/scram$": "<rootDir>/hal/node-scram.ts",

@@ -48,7 +48,7 @@ function keptNames() {
   const add = (node) => names.add(memberName(node));
   const files = ["hal/socket.ts", "src/client.ts", "src/callbacks.ts"];
   // Of MQTT 5 those that an application sees.
-  for (const name of ["properties", "client", "face", "auth"]) files.push(`src/v5/${name}.ts`);
+  for (const name of ["properties", "client", "face", "auth", "request"]) files.push(`src/v5/${name}.ts`);
   const types = files.map((path) => resolve(root, path));
   for (const path of [...types, ...filesIn(resolve(root, "src/optional"))]) {
     walk(path, (node) => isPublic(node) && add(node));
@@ -66,14 +66,16 @@ function shortName(index) {
 /**
  * Member -> what it is called on boards: those that are declared in the sources but for the ones that somebody else
  * calls. Those that are written most often have the shortest names; those of the client and its HAL before those of
- * modules that add to it, so that a module more does not make the client larger.
+ * modules that add to it. What these have in them does not change what those are called: with a module more, or MQTT 5,
+ * the client is the same to the byte.
  */
 function makeNames() {
   const kept = keptNames();
   const declared = new Set();
   const counts = new Map();
-  /** The same in what each board loads: the client and its HAL. */
+  /** The same in what each board loads, the client and its HAL, and in the client alone. */
   const ownCounts = new Map();
+  const clientCounts = new Map();
   const client = filesIn(resolve(root, "src"));
   const v5 = resolve(root, "src/v5");
   const sources = [...client, ...filesIn(resolve(root, "src/optional")), ...filesIn(v5)];
@@ -90,12 +92,14 @@ function makeNames() {
       else if (!ts.isPropertyAccessExpression(node)) declared.add(name);
       const times = ts.isTypeElement(node) ? 0 : 1;
       counts.set(name, (counts.get(name) ?? 0) + times);
+      if (client.includes(path)) clientCounts.set(name, (clientCounts.get(name) ?? 0) + times);
       if (own.includes(path)) ownCounts.set(name, (ownCounts.get(name) ?? 0) + times);
     });
   }
   const names = [...declared].filter((name) => !kept.has(name));
   const ownCount = (name) => ownCounts.get(name) ?? 0;
-  names.sort((a, b) => ownCount(b) - ownCount(a) || counts.get(b) - counts.get(a) || (a < b ? -1 : 1));
+  const otherCount = (name) => (ownCounts.has(name) ? clientCounts.get(name) ?? 0 : counts.get(name));
+  names.sort((a, b) => ownCount(b) - ownCount(a) || otherCount(b) - otherCount(a) || (a < b ? -1 : 1));
   const made = {};
   let index = 0;
   for (const name of names) {

@@ -18,7 +18,7 @@ export const optional: [
   "url",
   "trace",
 ];
-export const optional5: ["auth", "request", "names"];
+export const optional5: ["auth", "request", "names", "trace5"];
 export const entries: Record<
   | "index" | "core" | "client" | "store" | "async" | "websocket" | "tls" | "hal/node" | "hal/mock"
   | "v5" | "core5" | "scram" | (typeof optional5)[number]

@@ -37,6 +37,7 @@ export const entries = {
   auth: "src/v5/auth.ts",
   request: "src/v5/request.ts",
   names: "src/v5/names.ts",
+  trace5: "src/v5/trace.ts",
   scram: "hal/node-scram.ts",
   websocket: "hal/node-websocket.ts",
   tls: "hal/node-tls-options.ts",
@@ -63,7 +64,7 @@ export const optional = [
 ];
 
 /** The same for a client of MQTT 5. */
-export const optional5 = ["auth", "request", "names"];
+export const optional5 = ["auth", "request", "names", "trace5"];
 
 /** Modules of platforms stay imports: Node's and `ws`, and those of the Moddable SDK that hal/ uses. */
 export const external = /^(?:node:|ws$|embedded:|flash$|net$|time$|timer$|text\/)/;

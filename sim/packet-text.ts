@@ -48,6 +48,7 @@ export function describePacket(packet: Packet): string {
     case "PINGREQ":
     case "PINGRESP":
     case "DISCONNECT":
+    case "AUTH":
       return "";
     case "MALFORMED":
       return `not a packet of MQTT 3.1.1 (${nameOf(packet.error)}); what follows is not shown`;

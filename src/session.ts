@@ -795,7 +795,7 @@ export class Session implements DecoderHandler {
   }
 
   /** Takes a received packet id away. */
-  private _forget(index: number): void {
+  _forget(index: number): void {
     this.control.copyWithin(index, index + 2, this.receivedEnd);
     this.receivedEnd -= 2;
     if (index < this._staleEnd) this._staleEnd -= 2;

@@ -1,5 +1,5 @@
 /** The tables of DESIGN.md: each statement and each row has its test, where the table says. */
-import { readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "@jest/globals";
@@ -27,10 +27,16 @@ function contractRows(source: string): string[] {
   return [...source.matchAll(/\(contract ((?:\d: [a-z0-9_-]+(?:, )?)+)\)/g)].flatMap((match) => match[1].split(", "));
 }
 
+/** Statements of MQTT 5 that the titles in a source name. */
+function statements5(source: string): string[] {
+  return source.match(/\[MQTT5-[\d.-]+\]/g) ?? [];
+}
+
 const CONTRACT = /^`\d: [a-z0-9_-]+`$/;
 
 describe.each([
   ["statement of MQTT 3.1.1", rows(/^\[MQTT-[\d.-]+\]$/), 70, (source: string) => source.match(/\[MQTT-[\d.-]+\]/g) ?? []],
+  ["statement of MQTT 5", rows(/^\[MQTT5-[\d.-]+\]$/), 180, statements5],
   ["row of the NodeMCU contract", rows(CONTRACT), 60, contractRows],
 ])("Each %s", (_what, table, least, namesIn) => {
   it("stands in the table once, with at least one file", () => {
@@ -44,6 +50,20 @@ describe.each([
       files.filter((file) => !namesIn(sources.get(file) ?? "").includes(name)).map((file) => `${name} in ${file}`));
     expect(missing).toEqual([]);
   });
+});
+
+it("Every statement of MQTT 5 that a test names is in the table", () => {
+  const table = rows(/^\[MQTT5-[\d.-]+\]$/).map(([name]) => name);
+  const named = [...sources.values()].flatMap(statements5);
+  expect(named.filter((name) => !table.includes(name))).toEqual([]);
+});
+
+it("The code for each statement of MQTT 5 is where its table says", () => {
+  const cells = DESIGN.split("\n").filter((line) => line.startsWith("| [MQTT5-")).map((line) => line.split(" | "));
+  const missing = cells.flatMap(([name, , where]) => where.split(", ")
+    .filter((file) => !existsSync(resolve(TEST, "..", file.startsWith("hal/") ? "" : "src", `${file}.ts`)))
+    .map((file) => `${name} in ${file}`));
+  expect(missing).toEqual([]);
 });
 
 it("Every row of the contract that a test names is in the table", () => {

@@ -333,12 +333,15 @@ describe("examples/secure.ts", () => {
   });
 });
 
-describe.each(["nodemcu", "sensor", "secure"])("examples/%s.ts", (name) => {
+const BOARD_EXAMPLES = ["nodemcu", "sensor", "secure", "mqtt5-sensor", "mqtt5-display", "mqtt5-worker"];
+const BOARD_IMPORTS = ["mcu-mqtt", "mcu-mqtt/v5", "mcu-mqtt/request", "#device"];
+
+describe.each(BOARD_EXAMPLES)("examples/%s.ts", (name) => {
   const source = readFileSync(new URL(`../examples/${name}.ts`, import.meta.url), "utf8");
 
   it("imports only what a board has too", () => {
-    const imports = source.match(/\bimport\b.*/g)!.map((line) => line.replace(/^import .* from /, ""));
-    expect(imports.filter((line) => !['"mcu-mqtt";', '"#device";'].includes(line))).toEqual([]);
+    const imports = source.match(/\bimport\b.*/g)!.map((line) => line.replace(/^import .* from "(.*)";$/, "$1"));
+    expect(imports.filter((line) => !BOARD_IMPORTS.includes(line))).toEqual([]);
   });
 
   it("uses no global of Node", () => {

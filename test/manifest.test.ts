@@ -11,7 +11,9 @@ import type { Node } from "acorn";
 import ts from "typescript";
 
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "..");
-const EXAMPLES = ["nodemcu", "sensor", "secure", "sleep", "update", "release"];
+const EXAMPLES = [
+  "nodemcu", "sensor", "secure", "sleep", "update", "release", "mqtt5-sensor", "mqtt5-display", "mqtt5-worker",
+];
 const PLATFORMS = ["esp", "esp32", "lin"];
 /** What an application imports. */
 const ENTRIES = ["mcu-mqtt", "mcu-mqtt/client", "mcu-mqtt/hal/ecma419"];
@@ -28,6 +30,8 @@ const OPTIONAL = (() => {
 const PARTS = ["link", "packet-text", "packets"];
 /** Manifests for anything else. */
 const OTHERS = ["async", "esp8266-tls", "link", "store", "tls", "websocket"];
+/** Those of MQTT 5. */
+const OF_MQTT_5 = ["v5", "auth", "request", "names", "trace5"];
 
 const TLS = "$(MODDABLE)/examples/io/tcp/tlssocket/manifest.json";
 const BASE = "$(MODDABLE)/examples/manifest_base.json";
@@ -360,7 +364,7 @@ describe("the manifests for modules that add to a client", () => {
     const modules = readdirSync(join(ROOT, "src/optional")).map((name) => name.replace(".ts", ""));
     expect(modules.sort()).toEqual([...OPTIONAL, ...PARTS].sort());
     const manifests = readdirSync(join(ROOT, "manifests")).map((name) => name.replace(".json", ""));
-    expect(manifests.sort()).toEqual([...OPTIONAL, ...OTHERS].sort());
+    expect(manifests.sort()).toEqual([...OPTIONAL, ...OTHERS, ...OF_MQTT_5].sort());
   });
 
   it("may be included together: nothing is listed twice", () => {
@@ -370,6 +374,35 @@ describe("the manifests for modules that add to a client", () => {
     const reached = firmware.reached([...ENTRIES, ...OPTIONAL.map((name) => `mcu-mqtt/${name}`)]);
     expect([...reached].sort()).toEqual([...names].sort());
     expect([...firmware.preload].sort()).toEqual([...names].sort());
+  });
+});
+
+describe.each(OF_MQTT_5)("the manifest for %s, which is MQTT 5", (module) => {
+  const own = `mcu-mqtt/${module}`;
+
+  it.each(PLATFORMS)("adds to the root manifest on %s what it is made of, all of it preloaded", (platform) => {
+    const firmware = new Firmware([`manifests/${module}.json`], platform);
+    const rest = new Firmware(["manifest.json"], platform);
+    const names = [...firmware.modules.keys()];
+    expect(names).toContain(own);
+    expect([...firmware.modules.values()].filter((path) => !existsSync(path))).toEqual([]);
+    const others = [...OF_MQTT_5, "trace"].map((name) => `mcu-mqtt/${name}`).filter((name) => names.includes(name));
+    const reached = firmware.reached([...ENTRIES, own, ...others]);
+    // What joins links is there for those that are links.
+    const link = "mcu-mqtt/src/optional/link";
+    expect([...reached].sort()).toEqual(names.filter((name) => name !== link || reached.has(link)).sort());
+    expect([...firmware.preload].sort()).toEqual(names.sort());
+    expect(firmware.included).toEqual(rest.included);
+    expect(firmware.warnings).toEqual(rest.warnings);
+  });
+
+  const modules = new Firmware([`manifests/${module}.json`], "esp32").modules;
+  const added = [...modules.keys()].filter((name) => name.includes("/v5"));
+
+  it.each(added)("adds %s, within the language of XS, which keeps nothing at module level that changes", (name) => {
+    const path = modules.get(name)!;
+    expectXs(path);
+    if (!path.endsWith("index.ts") && !path.includes("moddable")) expectConstant(path);
   });
 });
 
@@ -517,9 +550,10 @@ describe("the manifest for stores", () => {
 });
 
 describe("the manifests of the examples", () => {
-  it("are there for each example", () => {
+  it("are there for each example that boards can run", () => {
+    // Some files are what platforms differ in, and the login is Node's.
     const programs = readdirSync(join(ROOT, "examples"))
-      .filter((name) => name.endsWith(".ts") && !name.includes("-"))
+      .filter((name) => name.endsWith(".ts") && !/-(?:node|moddable|login)\.ts$/.test(name))
       .map((name) => name.replace(".ts", ""));
     expect(programs.sort()).toEqual([...EXAMPLES].sort());
   });

@@ -275,7 +275,7 @@ describe("The HAL of Node with WebSocket", () => {
       return (await server.accept()).request;
     }
 
-    test("asks for the subprotocol mqtt, and for no extension [MQTT-6.0.0-3]", async () => {
+    test("asks for the subprotocol mqtt, and for no extension [MQTT-6.0.0-3] [MQTT5-6.0.0-3]", async () => {
       const { headers } = await requestOf("ws://localhost");
       expect(headers["sec-websocket-protocol"]).toBe("mqtt");
       expect(headers["sec-websocket-extensions"]).toBeUndefined();
@@ -363,7 +363,7 @@ describe("The HAL of Node with WebSocket", () => {
       ["without a subprotocol", "", "Server sent no subprotocol"],
       ["with another subprotocol", "Sec-WebSocket-Protocol: mqttv3.1\r\n", "Server sent an invalid subprotocol"],
       ["with an extension", "Sec-WebSocket-Protocol: mqtt\r\nSec-WebSocket-Extensions: x\r\n", "extension"],
-    ])('that accepts %s is "refused" [MQTT-6.0.0-4]', async (_title, fields, detail) => {
+    ])('that accepts %s is "refused" [MQTT-6.0.0-4] [MQTT5-6.0.0-4]', async (_title, fields, detail) => {
       const port = await listenRequests((socket, _request, accept) => socket.write(accepted(accept, fields)));
       const client = open("ws://localhost", port);
       expect(await failure(client)).toBe("refused");
@@ -419,7 +419,7 @@ describe("The HAL of Node with WebSocket", () => {
       return open("ws://localhost", port);
     }
 
-    test("text ends the connection, behind what came before it [MQTT-6.0.0-1]", async () => {
+    test("text ends the connection, behind what came before it [MQTT-6.0.0-1] [MQTT5-6.0.0-1]", async () => {
       const sent: Buffer[] = [];
       const client = await after(
         Buffer.concat([frame(BINARY, pattern(5)), frame(TEXT, Buffer.from("MQTT")), frame(BINARY, pattern(5))]),
@@ -439,7 +439,8 @@ describe("The HAL of Node with WebSocket", () => {
       expect((close.readUInt16BE(6) ^ close.readUInt16BE(2))).toBe(1003);
     });
 
-    test("hold parts of packets, and several packets, and may themselves be in parts [MQTT-6.0.0-2]", async () => {
+    test("hold parts of packets, and several packets, and may themselves be in parts " +
+      "[MQTT-6.0.0-2] [MQTT5-6.0.0-2]", async () => {
       const client = await after(
         Buffer.concat([
           ...Array.from(pattern(20), (byte) => frame(BINARY, Buffer.of(byte))),

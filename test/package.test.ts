@@ -414,10 +414,18 @@ describe("the packed package", () => {
     expect(Object.keys(manifest.exports)).toEqual([
       ".",
       "./core",
+      "./core5",
       "./client",
       "./esp8266",
       "./store",
       "./esp8266/store",
+      "./v5",
+      "./esp8266/v5",
+      "./auth",
+      "./request",
+      "./names",
+      "./trace5",
+      "./scram",
       "./async",
       "./websocket",
       "./tls",
@@ -446,7 +454,8 @@ describe("from JavaScript", () => {
     const printed = runModule(
       `const shape = {};
       const optional = ${JSON.stringify(OPTIONAL.map((name) => `/${name}`))};
-      for (const name of ["", "/core", "/client", "/store", "/async", "/tls", ...optional, "/hal/node", "/hal/mock"]) {
+      const others = ["/core", "/core5", "/client", "/store", "/v5", "/auth", "/request", "/names", "/trace5", "/scram"];
+      for (const name of ["", ...others, "/async", "/tls", ...optional, "/hal/node", "/hal/mock"]) {
         const module = await import("mcu-mqtt" + name);
         shape[name] = Object.fromEntries(Object.keys(module).map((key) => [key, typeof module[key]]));
       }
@@ -474,6 +483,13 @@ describe("from JavaScript", () => {
     expect(shape["/url"]).toMatchObject({ parseUrl: "function", withUrl: "function" });
     expect(shape["/trace"]).toMatchObject({ describePacket: "function", traced: "function" });
     expect(shape["/async"]).toMatchObject({ createClient: "function", AsyncClient: "function", MqttError: "function" });
+    expect(shape["/v5"]).toMatchObject({ default: "object", createMqtt5: "function", MQTT_5: "object" });
+    expect(shape["/auth"]).toEqual({ withAuth: "function" });
+    expect(shape["/request"]).toMatchObject({ withRequests: "function" });
+    expect(shape["/names"]).toMatchObject({ nameOfReason: "function", NOT_AUTHORIZED: "number" });
+    expect(shape["/trace5"]).toEqual({ readMqtt5: "function" });
+    expect(shape["/scram"]).toMatchObject({ scram: "function" });
+    expect(shape["/core5"]).toMatchObject({ Decoder5: "function", ServerEncoder5: "function", Session5: "function" });
     expect(shape["/tls"]).toMatchObject({ tlsOptions: "function" });
     expect(shape["/hal/node"]).toMatchObject({ default: "object" });
     expect(shape["/store"]).toEqual({ openStore: "function" });
@@ -904,13 +920,13 @@ describe("the board's files of the modules that add to a client", () => {
 
 describe("the files for the boards of the Moddable SDK", () => {
   it.each([
-    ["esp32", 2020], ["esp8266", 2020], ["async-esp32", 2022],
+    ["esp32", 2020], ["esp8266", 2020], ["v5-esp32", 2020], ["v5-esp8266", 2020], ["async-esp32", 2022],
   ] as const)("%s is one module that imports modules of the SDK alone", (board, ecmaVersion) => {
     const packed = readFileSync(join(installed, "dist", `${board}.js`), "utf8");
     const imported = parse(packed, { ecmaVersion, sourceType: "module" }).body
       .filter((statement) => statement.type === "ImportDeclaration")
       .map((statement) => statement.source.value);
-    const tls = board === "esp8266" ? [] : ["embedded:io/socket/tcp/tls"];
+    const tls = board.endsWith("esp8266") ? [] : ["embedded:io/socket/tcp/tls"];
     const modules = ["embedded:io/socket/tcp", ...tls, "net", "text/decoder", "text/encoder", "time", "timer"];
     expect(imported.sort()).toEqual(modules);
     expect(packed).not.toMatch(/\bimport\(/);
@@ -985,6 +1001,8 @@ describe("the files for the boards of the Moddable SDK", () => {
     expect(manifest.exports["./esp8266"]).toMatchObject({ default: "./dist/esp8266.js" });
     expect(manifest.exports["./store"]).toMatchObject({ moddable: "./dist/store-esp32.js" });
     expect(manifest.exports["./esp8266/store"]).toMatchObject({ default: "./dist/store-esp8266.js" });
+    expect(manifest.exports["./v5"]).toMatchObject({ moddable: "./dist/v5-esp32.js" });
+    expect(manifest.exports["./esp8266/v5"]).toMatchObject({ default: "./dist/v5-esp8266.js" });
     expect(manifest.exports["./async"]).toMatchObject({ moddable: "./dist/async-esp32.js" });
     expect(manifest.exports["./websocket"]).toMatchObject({ moddable: "./dist/websocket-esp32.js" });
     expect(manifest.exports["./tls"]).toMatchObject({ moddable: "./dist/board/tls.js" });

@@ -4,11 +4,15 @@
  */
 import { Command, CommanderError, Option } from "commander";
 import { Failure, printable } from "./failure.js";
+import { countValues } from "./properties.js";
 
 export type CommandName = "pub" | "sub" | "connect";
 
-/** What was written: a text, the texts of an option that may be repeated, or whether a switch is on. */
-export type Values = Record<string, string | string[] | boolean | undefined>;
+/**
+ * What was written: a text, the texts of an option that may be repeated, whether a switch is on; of `--property`, the
+ * texts of each.
+ */
+export type Values = Record<string, string | string[] | string[][] | boolean | undefined>;
 
 /** Options that take a text. A `...` says that they may be repeated. */
 const COMMON_TEXTS = [
@@ -21,6 +25,9 @@ const COMMON_TEXTS = [
   "--password-file <file>",
   "-C, --clientid <id>",
   "-k, --keepalive <seconds>",
+  "-D, --property <packet> <name> <value>",
+  "--session-expiry <seconds>",
+  "--auth-method <method>",
   "-L, --url <url>",
   "--will-topic <topic>",
   "--will-payload <payload>",
@@ -72,7 +79,14 @@ const TEXTS: Record<CommandName, string[]> = {
 };
 const SWITCHES: Record<CommandName, string[]> = {
   pub: ["-r, --retain", "-s, --stdin", "-l, --stdin-lines"],
-  sub: ["-v, --verbose", "-N, --omit-newline", "-R, --ignore-retained", "--json", "--retain-as-publish"],
+  sub: [
+    "-v, --verbose",
+    "-N, --omit-newline",
+    "-R, --ignore-retained",
+    "--json",
+    "--retain-as-publish",
+    "--no-local",
+  ],
   connect: [],
 };
 
@@ -98,13 +112,18 @@ export function readArguments(command: CommandName, args: string[]): Values {
     const collect = (value: string, before?: string[]): string[] => [...(before ?? []), value];
     parser.addOption(isRepeated ? option.argParser(collect) : option);
   }
-  for (const option of switches) parser.addOption(option);
+  for (const option of switches) {
+    // "--no-local" is the name of a switch like others, not the opposite of one.
+    option.negate = false;
+    parser.addOption(option);
+  }
+  const property: string[][] = [];
   try {
-    parser.parse(spellOutSwitches(args, texts, switches), { from: "user" });
+    parser.parse(spellOut(command, args, texts, switches, property), { from: "user" });
   } catch (error) {
     throw error instanceof CommanderError ? new Failure(explain(error, command)) : error;
   }
-  const values: Values = { ...parser.opts<Values>(), positional: parser.args[0] };
+  const values: Values = { ...parser.opts<Values>(), property, positional: parser.args[0] };
   for (const option of switches) {
     const value = values[option.attributeName()];
     if (value !== undefined) values[option.attributeName()] = asSwitch(option.long!, value);
@@ -113,10 +132,17 @@ export function readArguments(command: CommandName, args: string[]): Values {
 }
 
 /**
- * The value of a switch may be left out, and then what follows it is not its value unless it looks like one: each is
- * written as `--name=value` for the parser.
+ * What the parser does not know. The value of a switch may be left out, and then what follows it is not its value
+ * unless it looks like one: each is written as `--name=value`. A `--property` has several values, which go to
+ * `properties` instead.
  */
-function spellOutSwitches(args: string[], texts: Option[], switches: Option[]): string[] {
+function spellOut(
+  command: CommandName,
+  args: string[],
+  texts: Option[],
+  switches: Option[],
+  properties: string[][],
+): string[] {
   const find = (options: Option[], flag: string): Option | undefined => {
     return options.find(({ short, long }) => flag === short || flag === long);
   };
@@ -127,15 +153,25 @@ function spellOutSwitches(args: string[], texts: Option[], switches: Option[]): 
     const letters = /^-[^-]/.test(arg) ? arg.slice(1) : "";
     // Of letters behind one "-", those up to the first that takes a text, which has the rest.
     const text = [...letters].findIndex((letter) => find(texts, `-${letter}`) !== undefined);
-    const takesNext = letters === "" ? find(texts, arg) !== undefined : text === letters.length - 1;
+    const [name, ...rest] = arg.split("=");
+    const taker = find(texts, letters === "" ? name : `-${letters[text]}`);
+    const attached = letters === "" ? rest.join("=") : letters.slice(text + 1);
     const last = letters === "" ? arg : `-${letters.at(-1)!}`;
     const option = text < 0 ? find(switches, last) : undefined;
     if (option !== undefined) {
       if (letters.length > 1) result.push(arg.slice(0, -1));
       const hasValue = i + 1 < args.length && isSwitchValue(args[i + 1]);
       result.push(`${option.long!}=${hasValue ? args[++i] : "true"}`);
+    } else if (taker?.long === "--property") {
+      if (text > 0) result.push(arg.slice(0, text + 1));
+      const [packet, property] = attached === "" ? args.slice(i + 1, i + 3) : [attached, args[i + 1]];
+      i += attached === "" ? 2 : 1;
+      const count = countValues(command, packet, property);
+      properties.push([packet, property, ...args.slice(i + 1, i + 1 + count)]);
+      i += count;
     } else {
       result.push(arg);
+      const takesNext = taker !== undefined && (letters === "" ? arg === name : attached === "");
       if (takesNext && i + 1 < args.length) result.push(args[++i]);
     }
   }

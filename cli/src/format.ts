@@ -1,6 +1,6 @@
 /** What `sub` writes for a message: the payload's bytes as they are, or a format made once and filled in for each. */
 import { Failure, quote } from "./failure.js";
-import type { Message } from "./session.js";
+import type { Message, ReceivedProperties } from "./session.js";
 
 /** Writes one message; throws NotJson for one that has no JSON where that is wanted. */
 export type Formatter = (message: Message, date: Date) => Uint8Array;
@@ -17,6 +17,15 @@ const ESCAPES: Record<string, string> = {
 
 const DIRECTIVES: Record<string, Part> = {
   "%": Buffer.from("%"),
+  // Of MQTT 5; nothing where a message has no such property.
+  A: (message) => shown(message.properties?.topicAlias),
+  C: (message) => shown(message.properties?.contentType),
+  D: (message) => message.properties?.correlationData ?? "",
+  E: (message) => shown(message.properties?.messageExpiryInterval),
+  F: (message) => shown(message.properties?.payloadFormatIndicator),
+  P: (message) => (message.properties?.userProperty ?? []).map(([name, value]) => `${name}:${value}`).join(" "),
+  R: (message) => shown(message.properties?.responseTopic),
+  S: (message) => (message.properties?.subscriptionIdentifier ?? []).join(" "),
   I: (_message, date) => isoTime(date, false),
   J: (message, date) => jsonOf(message, date, true),
   U: (_message, date) => `${Math.floor(date.getTime() / 1000)}.${String(date.getTime() % 1000).padStart(3, "0")}000000`,
@@ -31,9 +40,6 @@ const DIRECTIVES: Record<string, Part> = {
   x: hex,
 };
 
-/** Of MQTT 5: what mosquitto_sub has beside these. */
-const OF_MQTT_5 = "ACDEFPRS";
-
 /**
  * The formatter of a format string.
  *
@@ -44,7 +50,7 @@ export function compileFormat(format: string): Formatter {
   for (const [piece] of format.matchAll(/%.?|\\.?|[^%\\]+/gsu)) {
     const letter = piece.slice(1);
     if (piece.startsWith("%")) {
-      if (!Object.hasOwn(DIRECTIVES, letter)) throw new Failure(explain(piece, letter));
+      if (!Object.hasOwn(DIRECTIVES, letter)) throw new Failure(explain(piece));
       parts.push(DIRECTIVES[letter]);
     } else if (piece.startsWith("\\")) {
       if (!Object.hasOwn(ESCAPES, letter)) {
@@ -58,10 +64,9 @@ export function compileFormat(format: string): Formatter {
   return (message, date) => Buffer.concat(parts.map((part) => asBytes(part, message, date)));
 }
 
-function explain(piece: string, letter: string): string {
+function explain(piece: string): string {
   const known = `%${Object.keys(DIRECTIVES).join(" %")}`;
-  const reason = letter !== "" && OF_MQTT_5.includes(letter) ? ", which is of MQTT 5" : "";
-  return `--format has ${quote(piece)}${reason}: only ${known} mean something`;
+  return `--format has ${quote(piece)}: only ${known} mean something`;
 }
 
 /** The formatter of `--print`, with the topic in front for `--verbose`. */
@@ -81,18 +86,22 @@ function bufferOf({ payload }: Message): Buffer {
   return Buffer.from(payload.buffer, payload.byteOffset, payload.length);
 }
 
+function shown(value: string | number | undefined): string {
+  return value === undefined ? "" : String(value);
+}
+
 function hex(message: Message): string {
   return bufferOf(message).toString("hex");
 }
 
 /**
- * One line with everything: names and their order are mosquitto_sub's. A payload that is not UTF-8 is there as
- * `payload_base64` instead.
+ * One line with everything: names and their order are mosquitto_sub's, but for those of properties. A payload that is
+ * not UTF-8 is there as `payload_base64` instead.
  *
  * @param isJson the payload is JSON itself, and goes in as it is
  */
 function jsonOf(message: Message, date: Date, isJson: boolean): string {
-  const { topic, qos, retain, packetId, payload } = message;
+  const { topic, qos, retain, packetId, payload, properties = {} } = message;
   const start = {
     tst: isoTime(date, true),
     topic,
@@ -100,6 +109,7 @@ function jsonOf(message: Message, date: Date, isJson: boolean): string {
     retain: retain ? 1 : 0,
     payloadlen: payload.length,
     ...(packetId > 0 && { mid: packetId }),
+    ...(Object.keys(properties).length > 0 && { properties: jsonOfProperties(properties) }),
   };
   const string = decode(payload);
   if (isJson) {
@@ -109,6 +119,14 @@ function jsonOf(message: Message, date: Date, isJson: boolean): string {
   }
   const rest = string === undefined ? { payload_base64: bufferOf(message).toString("base64") } : { payload: string };
   return JSON.stringify({ ...start, ...rest });
+}
+
+/** By their names in camel case; data that is not UTF-8 as base64, as a payload is. */
+function jsonOfProperties({ correlationData, ...rest }: ReceivedProperties): object {
+  if (correlationData === undefined) return rest;
+  const string = decode(correlationData);
+  if (string !== undefined) return { ...rest, correlationData: string };
+  return { ...rest, correlationData_base64: Buffer.from(correlationData).toString("base64") };
 }
 
 /** A message that `%J` cannot show. */

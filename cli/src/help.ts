@@ -19,7 +19,10 @@ Connection:
   -u, --username <name>                  -P, --password <password>, better in a
   --password-file <file>                   file or in $MCU_MQTT_PASSWORD
   -C, --clientid <id>                    -k, --keepalive <seconds>  300
-  -V, --protocol-version v3.1.1|v3.1     --persistent  keep the session
+  -V, --protocol-version v5|v3.1.1|v3.1  --persistent  keep the session
+  --session-expiry <seconds>  of it      --auth-method SCRAM-SHA-256 (-1, -512)
+  -D, --property <packet> <name> <value> [<value>]  may be repeated: publish
+    content-type text/plain, connect user-property name value, and so on
   --reconnect <times>  0                 --reconnect-delay <seconds>  1
   -W, --timeout <seconds>  then exit 27  --max-inflight <count>  16
   --will-topic <topic> [--will-payload <text>] [--will-qos <n>] [--will-retain]
@@ -58,10 +61,13 @@ Usage: mcu-mqtt sub [options] -t <filter>
   -v, --verbose  the topic, too          -N, --omit-newline
   -F, --format <format>  see below       --json  as -F %j
   --print raw|hex|base64|size  raw       --count <messages>  and then end
-  -R, --ignore-retained
+  -R, --ignore-retained                  --retain-handling 0|1|2  0
+  --retain-as-publish                    --no-local
 ${COMMON}
 Format: %t topic %p payload %x %X in hex %l length %q QoS %r retained %m packet
-id %I time %U in seconds %j JSON %J with JSON as payload %% \\n \\t \\\\ and so on
+id %I time %U in seconds %j JSON %J with JSON as payload %% \\n \\t \\\\ and so on;
+%C content type %R response topic %D correlation data %E expiry %P user
+properties %S subscription identifiers %F payload format %A topic alias
 Examples:
   mcu-mqtt sub -t 'sensors/#' -v
   mcu-mqtt sub mqtt://broker/hello --count 1 -W 10

@@ -2,15 +2,22 @@
 import { randomBytes } from "node:crypto";
 import { hostname, networkInterfaces } from "node:os";
 import { isIP, isIPv6 } from "node:net";
-import { isTopicFilter, isTopicName } from "../../src/topic.js";
 import type { TlsOptions } from "../../hal/node.js";
+import { scram } from "../../hal/node-scram.js";
+import type { Authenticator, ScramHash } from "../../hal/node-scram.js";
 import type { Values } from "./arguments.js";
-import { Failure, quote } from "./failure.js";
+import { Failure, messageOf, quote } from "./failure.js";
+import { readProperties } from "./properties.js";
+import type { PacketProperties } from "./properties.js";
+import { checkLength, checkText, checkTopic, parseInteger } from "./text.js";
 import { readCertificates, readKey, readOptionFile } from "./tls.js";
 import { readUrl } from "./url.js";
 import type { BrokerUrl } from "./url.js";
 
 export type QoS = 0 | 1 | 2;
+
+/** As the library calls MQTT 3.1, 3.1.1 and 5. */
+export type Version = "v3" | "v4" | "v5";
 
 export interface Will {
   topic: string;
@@ -33,15 +40,20 @@ export interface ConnectionOptions {
   /** TLS and its options. */
   tls: TlsOptions | undefined;
   webSocket: WebSocketOptions | undefined;
-  /** As the library calls MQTT 3.1 and 3.1.1. */
-  version: "v3" | "v4";
+  version: Version;
   clientId: string;
   username: string | undefined;
   password: string | undefined;
+  /** Enhanced authentication, in place of user and password. */
+  authenticator: Authenticator | undefined;
   keepAliveSeconds: number;
   /** The broker keeps the session when the connection ends. */
   isPersistent: boolean;
+  /** How long it keeps it; undefined: as long as it wants. */
+  sessionExpirySeconds: number | undefined;
   will: Will | undefined;
+  /** Of all packets of the command. */
+  properties: PacketProperties;
   maxInflight: number;
   /** How often in a row it is tried again, after a connection was lost or did not come up. */
   reconnects: number;
@@ -51,8 +63,8 @@ export interface ConnectionOptions {
   isQuiet: boolean;
 }
 
-/** The longest UTF-8 string of MQTT, in bytes. */
-const MAX_STRING = 65535;
+const VERSIONS = { "v5": "v5", "v3.1.1": "v4", "v3.1": "v3" } as const;
+
 /** The most seconds that a timer of Node can wait. */
 const MAX_SECONDS = 2147483;
 
@@ -76,7 +88,7 @@ export function readConnection(values: Values, url: BrokerUrl | undefined): Conn
     const isInUrl = url !== undefined && (name !== "username" || url.username !== "");
     if (isInUrl && values[name] !== undefined) contradict(flag);
   }
-  const version = readVersion(text(values, "protocolVersion", "--protocol-version") ?? "v3.1.1");
+  const version = readVersion(values);
   const isSecure = url?.secure ?? values.enableSsl === true;
   const isWebSocket = url?.webSocket ?? values.enableWebsocket === true;
   if (values.enableSsl !== undefined && values.enableSsl !== isSecure) contradict("--enable-ssl");
@@ -87,6 +99,17 @@ export function readConnection(values: Values, url: BrokerUrl | undefined): Conn
   const username = url?.username || text(values, "username", "--username");
   if (username === "") throw new Failure("--username must not be empty: leave it out");
   const isPersistent = values.persistent === true;
+  const properties = readProperties(values.property as string[][]);
+  if (Object.keys(properties).length > 0) needMqtt5(version, "--property");
+  // What DISCONNECT may say of the session is what CONNECT has not ruled out [MQTT-3.14.2-2].
+  if (properties.disconnect?.sessionExpiryInterval && !keepsSession(values)) {
+    throw new Failure("--property disconnect session-expiry-interval needs --session-expiry or --persistent");
+  }
+  const password = readPassword(values, url, username);
+  const will = readWill(values);
+  if (properties.will !== undefined && will === undefined) {
+    throw new Failure("--property will must be used together with --will-topic");
+  }
   return {
     host,
     port: url?.port ?? integer(values, "port", "--port", 1, 65535) ?? defaultPort,
@@ -96,16 +119,31 @@ export function readConnection(values: Values, url: BrokerUrl | undefined): Conn
     version,
     clientId: readClientId(values, isPersistent, version),
     username,
-    password: readPassword(values, url, username),
+    password,
+    authenticator: readAuthenticator(values, version, username, password),
     keepAliveSeconds: integer(values, "keepalive", "--keepalive", 0, 65535) ?? 300,
     isPersistent,
-    will: readWill(values),
+    sessionExpirySeconds: readSessionExpiry(values),
+    will,
+    properties,
     maxInflight: integer(values, "maxInflight", "--max-inflight", 1, 65535) ?? 16,
     ...readReconnect(values),
     timeoutSeconds: seconds(values, "timeout", "--timeout", 0.001),
     isTraced: values.debug === true,
     isQuiet: values.quiet === true,
   };
+}
+
+/** The version of MQTT to speak. */
+export function readVersion(values: Values): Version {
+  const version = text(values, "protocolVersion", "--protocol-version") ?? "v5";
+  if (Object.hasOwn(VERSIONS, version)) return VERSIONS[version as keyof typeof VERSIONS];
+  throw new Failure(`--protocol-version must be v5, v3.1.1 or v3.1, not ${quote(version)}`);
+}
+
+/** @throws Failure for an option that only MQTT 5 has, when another version is spoken */
+export function needMqtt5(version: Version, flag: string): void {
+  if (version !== "v5") throw new Failure(`${flag} is of MQTT 5, and contradicts --protocol-version: leave one out`);
 }
 
 /** The topics of `--topic` and of the URL; each a valid Topic Name, or for `sub` a Topic Filter. */
@@ -118,17 +156,21 @@ export function readTopics(values: Values, url: BrokerUrl | undefined, isFilter:
 }
 
 export function readQos(values: Values, key = "qos", flag = "--qos"): QoS {
+  return readUpToTwo(values, key, flag);
+}
+
+export function readUpToTwo(values: Values, key: string, flag: string): 0 | 1 | 2 {
   const value = text(values, key, flag) ?? "0";
   if (!["0", "1", "2"].includes(value)) throw new Failure(`${flag} must be 0, 1 or 2, not ${quote(value)}`);
-  return Number(value) as QoS;
+  return Number(value) as 0 | 1 | 2;
 }
 
 /** A whole number from `least` to `most`; undefined when the option is not there. */
 export function integer(values: Values, key: string, flag: string, least: number, most: number): number | undefined {
   const value = text(values, key, flag);
   if (value === undefined) return undefined;
-  const number = /^\d{1,15}$/.test(value) ? Number(value) : -1;
-  if (number >= least && number <= most) return number;
+  const number = parseInteger(value, least, most);
+  if (number !== undefined) return number;
   // Who writes -p for -P has a password there.
   const given = flag === "--port" ? "" : `, not ${quote(value)}`;
   throw new Failure(`${flag} must be a whole number from ${least} to ${most}${given}`);
@@ -149,37 +191,8 @@ export function text(values: Values, key: string, flag: string): string | undefi
   return value === undefined ? undefined : checkText(flag, value);
 }
 
-/**
- * An argument that is what was typed: Node replaces bytes that are not UTF-8 before a program sees them, and what it
- * puts there would be sent instead.
- */
-function checkText(flag: string, value: string): string {
-  if (/[\ufffd\p{Surrogate}]/u.test(value)) throw new Failure(`${flag} has bytes that are not UTF-8, or U+FFFD`);
-  return value;
-}
-
-function checkTopic(flag: string, topic: string, isFilter: boolean): string {
-  if (topic === "") throw new Failure(`${flag} must not be empty`);
-  checkText(flag, topic);
-  if (Buffer.byteLength(topic) > MAX_STRING) throw new Failure(`${flag} must be at most ${MAX_STRING} bytes long`);
-  if (isFilter && !isTopicFilter(topic)) {
-    throw new Failure(`${flag} must be a valid topic filter (+ a whole level, # the last one), not ${quote(topic)}`);
-  }
-  if (!isFilter && !isTopicName(topic)) {
-    throw new Failure(`${flag} must be a topic without + and #, not ${quote(topic)}`);
-  }
-  return topic;
-}
-
 function contradict(flag: string): never {
   throw new Failure(`${flag} contradicts the URL: leave one of them out`);
-}
-
-function readVersion(version: string): "v3" | "v4" {
-  if (version === "v3.1.1") return "v4";
-  if (version === "v3.1") return "v3";
-  if (version === "v5") throw new Failure("--protocol-version v5 is not supported yet: use v3.1.1 or v3.1");
-  throw new Failure(`--protocol-version must be v3.1.1 or v3.1, not ${quote(version)}`);
 }
 
 function readInterface(name: string | undefined, host: string): string | undefined {
@@ -199,7 +212,7 @@ function readInterface(name: string | undefined, host: string): string | undefin
   return (addresses.find((address) => address.family === family) ?? addresses[0]).address;
 }
 
-function readClientId(values: Values, isPersistent: boolean, version: "v3" | "v4"): string {
+function readClientId(values: Values, isPersistent: boolean, version: Version): string {
   const clientId = text(values, "clientid", "--clientid");
   if (clientId === undefined) {
     if (isPersistent) throw new Failure("--persistent needs --clientid: nobody could find the session again");
@@ -231,9 +244,47 @@ function readPassword(values: Values, url: BrokerUrl | undefined, username: stri
   return checkLength(given[0] ?? "MCU_MQTT_PASSWORD", checkText(given[0] ?? "MCU_MQTT_PASSWORD", password));
 }
 
-function checkLength(flag: string, value: string): string {
-  if (Buffer.byteLength(value) > MAX_STRING) throw new Failure(`${flag} must be at most ${MAX_STRING} bytes long`);
-  return value;
+const METHODS: Record<string, ScramHash> = {
+  "SCRAM-SHA-1": "SHA-1",
+  "SCRAM-SHA-256": "SHA-256",
+  "SCRAM-SHA-512": "SHA-512",
+};
+
+function readAuthenticator(
+  values: Values,
+  version: Version,
+  username: string | undefined,
+  password: string | undefined,
+): Authenticator | undefined {
+  const method = text(values, "authMethod", "--auth-method");
+  if (method === undefined) return undefined;
+  needMqtt5(version, "--auth-method");
+  if (!Object.hasOwn(METHODS, method)) {
+    throw new Failure(`--auth-method must be one of ${Object.keys(METHODS).join(", ")}, not ${quote(method)}`);
+  }
+  if (username === undefined || !password) throw new Failure("--auth-method needs a user name and a password");
+  try {
+    return scram({ username, password, hash: METHODS[method] });
+  } catch (error) {
+    throw new Failure(`--auth-method: the ${messageOf(error)}`);
+  }
+}
+
+/** How long the broker keeps the session; undefined: not at all, or with --persistent as long as it wants. */
+function readSessionExpiry(values: Values): number | undefined {
+  const seconds = integer(values, "sessionExpiry", "--session-expiry", 0, 4294967295);
+  if (seconds !== undefined) needMqtt5(readVersion(values), "--session-expiry");
+  const property = readProperties(values.property as string[][]).connect?.sessionExpiryInterval;
+  if (seconds !== undefined && property !== undefined) {
+    throw new Failure("--session-expiry and --property connect session-expiry-interval are the same: leave one out");
+  }
+  return seconds ?? property;
+}
+
+/** True when the session outlasts its connection. */
+export function keepsSession(values: Values): boolean {
+  const seconds = readSessionExpiry(values);
+  return seconds === undefined ? values.persistent === true : seconds > 0;
 }
 
 function readWill(values: Values): Will | undefined {

@@ -3,7 +3,7 @@ import type { Values } from "./arguments.js";
 import { Failure } from "./failure.js";
 import type { Life } from "./life.js";
 import type { QoS } from "./options.js";
-import { integer, readQos, readTopics, seconds } from "./options.js";
+import { integer, keepsSession, readQos, readTopics, seconds } from "./options.js";
 import type { Status } from "./output.js";
 import { readLines, readPayload, readStdin, readWhole } from "./payloads.js";
 import type { PayloadSource } from "./payloads.js";
@@ -35,8 +35,8 @@ export function readPubOptions(values: Values, url: BrokerUrl | undefined): PubO
     throw new Failure("--repeat-delay must be used together with --repeat");
   }
   const qos = readQos(values);
-  if (qos === 2 && values.reconnect !== undefined && values.persistent !== true) {
-    throw new Failure("--reconnect at QoS 2 needs --persistent: else a message could come twice");
+  if (qos === 2 && values.reconnect !== undefined && !keepsSession(values)) {
+    throw new Failure("--reconnect at QoS 2 needs --persistent or --session-expiry: else a message could come twice");
   }
   return {
     topics,

@@ -4,13 +4,14 @@ import { EXIT_FAILURE, Failure, quote } from "./failure.js";
 import { compileFormat, NotJson, PRINT_FORMS, printForm } from "./format.js";
 import type { Formatter, PrintForm } from "./format.js";
 import type { Life } from "./life.js";
-import { integer, readQos, readTopics, text } from "./options.js";
-import type { QoS } from "./options.js";
+import { integer, needMqtt5, readQos, readTopics, readUpToTwo, readVersion, text } from "./options.js";
+import type { QoS, Version } from "./options.js";
 import type { Messages, Status } from "./output.js";
-import type { Message, Session } from "./session.js";
+import { REFUSED } from "./session.js";
+import type { Message, Session, SubscriptionHandling } from "./session.js";
 import type { BrokerUrl } from "./url.js";
 
-export interface SubOptions {
+export interface SubOptions extends SubscriptionHandling {
   filters: string[];
   qos: QoS;
   format: Formatter;
@@ -21,18 +22,13 @@ export interface SubOptions {
 }
 
 const NEWLINE = Buffer.from("\n");
-/** The return code of SUBACK for a filter that was refused [MQTT-3.9.3-2]. */
-const REFUSED = 0x80;
 
 export function readSubOptions(values: Values, url: BrokerUrl | undefined): SubOptions {
-  if (values.retainAsPublish === true) refuseMqtt5("--retain-as-publish");
-  const handling = text(values, "retainHandling", "--retain-handling");
-  if (handling === "1" || handling === "2") refuseMqtt5("--retain-handling");
-  if (handling !== undefined && handling !== "0") {
-    throw new Failure(`--retain-handling must be 0, 1 or 2, not ${quote(handling)}`);
-  }
+  const version = readVersion(values);
+  const filters = [...new Set(readTopics(values, url, true))];
   return {
-    filters: [...new Set(readTopics(values, url, true))],
+    filters,
+    ...readHandling(values, version, filters),
     qos: readQos(values),
     format: readFormat(values),
     hasNewline: values.omitNewline !== true,
@@ -41,8 +37,26 @@ export function readSubOptions(values: Values, url: BrokerUrl | undefined): SubO
   };
 }
 
-function refuseMqtt5(flag: string): never {
-  throw new Failure(`${flag} is of MQTT 5, which is not supported yet: leave it out`);
+/** What a subscription has beside its QoS in MQTT 5. */
+function readHandling(values: Values, version: Version, filters: string[]): SubscriptionHandling {
+  const isNoLocal = values.noLocal === true;
+  const isRetainAsPublished = values.retainAsPublish === true;
+  const retainHandling = readUpToTwo(values, "retainHandling", "--retain-handling");
+  if (isNoLocal) needMqtt5(version, "--no-local");
+  if (isRetainAsPublished) needMqtt5(version, "--retain-as-publish");
+  if (retainHandling > 0) needMqtt5(version, "--retain-handling");
+  if (isRetainAsPublished && values.ignoreRetained === true) {
+    throw new Failure("--ignore-retained and --retain-as-publish contradict each other: use --retain-handling 2");
+  }
+  for (const filter of filters) {
+    if (version !== "v5" || !filter.startsWith("$share/")) continue;
+    if (!/^\$share\/[^/+#]+\/./.test(filter)) {
+      throw new Failure(`--topic must be like $share/name/filter for a shared subscription, not ${quote(filter)}`);
+    }
+    // [MQTT-3.8.3-4].
+    if (isNoLocal) throw new Failure(`--no-local must not be used for a shared subscription, as ${quote(filter)} is`);
+  }
+  return { isNoLocal, isRetainAsPublished, retainHandling };
 }
 
 function readFormat(values: Values): Formatter {
@@ -68,12 +82,16 @@ export async function sub(
   messages: Messages,
 ): Promise<void> {
   const { filters, qos, format, hasNewline, ignoresRetained } = options;
-  const subscribed = session.subscribe(filters, qos).then((granted) => {
-    for (let i = 0; i < filters.length; i++) {
-      if (granted[i] < REFUSED) status.say(`Client ${session.clientId} subscribed to ${filters[i]}`);
-      else status.complain(`the broker refused the subscription to ${quote(filters[i])}`);
+  const subscribed = session.subscribe(filters, qos, options).then((results) => {
+    for (const { filter, reasonCode, properties } of results) {
+      if (reasonCode < REFUSED) {
+        status.say(`Client ${session.clientId} subscribed to ${filter}`);
+      } else {
+        const why = session.because(reasonCode, properties);
+        status.complain(`the broker refused the subscription to ${quote(filter)}${why}`);
+      }
     }
-    if (granted.every((code) => code === REFUSED)) throw new Failure("", EXIT_FAILURE);
+    if (results.every(({ reasonCode }) => reasonCode >= REFUSED)) throw new Failure("", EXIT_FAILURE);
   });
   // Messages are taken meanwhile: those that a session has kept come before the answer.
   subscribed.catch((failure: Failure) => life.end(failure));

@@ -29,6 +29,11 @@ import { withStreams } from "../optional/streams.js";
 import { withTimes } from "../optional/times.js";
 import type { Session } from "../session.js";
 import { MQTT_3_1_1 } from "../v311.js";
+import type { Authenticating } from "../v5/auth.js";
+import type { FilterOptions } from "../v5/client.js";
+import type { MqttClient5 } from "../v5/face.js";
+import type { GivenProperties, Properties, ReceivedProperties } from "../v5/properties.js";
+import { CONNECT, PUBREL } from "../wire.js";
 import { ABORTED, MqttError, NOT_CONNECTED, NOT_DELIVERED, QUEUE_FULL, TIMED_OUT } from "./errors.js";
 import { Assembly, Inbox, Iteration, makeMessage } from "./inbox.js";
 import type { Limits, Operation, Signal } from "./operations.js";
@@ -36,13 +41,21 @@ import { Operations } from "./operations.js";
 import type { AsyncOptions, ClientEvent, Message, QosName, Settings } from "./options.js";
 import { asQosName, checkSeconds, readOptions } from "./options.js";
 
-/** Everything that a client is extended by. */
-type Extended = Client & Outcomes & Expiring & Streams & Reconnecting & Pinging & Partial<Acknowledging>;
+/** Everything that a client is extended by. What is of MQTT 5 is there with MQTT 5 only. */
+type Extended =
+  & MqttClient5 & Outcomes & Expiring & Streams & Reconnecting & Pinging & Partial<Acknowledging & Authenticating>;
+
+/** Of an operation under way that will be acknowledged, with MQTT 5: what the broker says beside. */
+interface Answer {
+  properties?: ReceivedProperties;
+}
 
 /** What `connect` resolves with. */
 export interface Connected {
   /** The broker still had the session [MQTT-3.2.2-1]. With `protoVer` "v3" false: MQTT 3.1 cannot tell. */
   sessionPresent: boolean;
+  /** With MQTT 5: those of CONNACK. */
+  properties?: ReceivedProperties;
 }
 
 /** What became of a message. */
@@ -50,6 +63,10 @@ export interface Published {
   /** 0 at QoS 0. */
   packetId: number;
   outcome: "delivered";
+  /** At QoS 1 and 2 with MQTT 5, below 0x80: 0, or 0x10: nobody has subscribed to it. */
+  reasonCode?: number;
+  /** With MQTT 5: those of the last acknowledgement that had any. */
+  properties?: ReceivedProperties;
 }
 
 /** A message on its way: awaited, what became of it; and its packet id at once. */
@@ -61,21 +78,67 @@ export interface Publication extends Promise<Published> {
 export interface PublishOptions extends Limits {
   qos?: QosName | undefined;
   retain?: boolean | undefined;
+  /** With MQTT 5, for instance `messageExpiryInterval`; read during the call only. */
+  properties?: GivenProperties | undefined;
 }
 
-/** What the broker said about a filter: the QoS granted, or 0x80: refused. Of an unsubscribe: 0. */
+/**
+ * What the broker said about a filter: the QoS granted, or 0x80: refused. Of an unsubscribe: 0. With MQTT 5 from 0x80
+ * on why it was refused, and of an unsubscribe also 0x11: there was no such subscription.
+ */
 export interface FilterResult {
   filter: string;
   reasonCode: number;
+  /** With MQTT 5: those of the whole answer, the same object for each filter, if it had any. */
+  properties?: ReceivedProperties;
 }
 
-export interface SubscribeOptions extends Limits {
-  /** Of filters without one of their own. 0 by default. */
+/** How to subscribe to a filter; all but `qos` are of MQTT 5. */
+export interface SubscriptionOptions {
+  /** 0 by default. */
   qos?: QosName | undefined;
+  /** True: messages of this client do not come back. */
+  nl?: FilterOptions["nl"] | undefined;
+  /** True: RETAIN is as the publisher has set it. */
+  rap?: FilterOptions["rap"] | undefined;
+  /** 0 (default): retained messages are sent; 1: unless it was subscribed to before; 2: not. */
+  rh?: FilterOptions["rh"] | undefined;
 }
 
-/** Filters: one, several, each with or without its QoS, or a table `{filter: qos}`. */
-export type Filters = string | (string | { filter: string; qos?: QosName })[] | Record<string, QosName>;
+/** The same, with the QoS as a number. */
+interface Asked extends FilterOptions {
+  qos: QoS;
+}
+
+/** Its options are those of filters without their own. */
+export interface SubscribeOptions extends Limits, SubscriptionOptions {
+  /** With MQTT 5, for instance `subscriptionIdentifier`. */
+  properties?: GivenProperties | undefined;
+}
+
+export interface UnsubscribeOptions extends Limits {
+  /** With MQTT 5. */
+  properties?: GivenProperties | undefined;
+}
+
+/** Both with MQTT 5. */
+export interface DisconnectOptions {
+  /** 0 (default); 4: the broker is to publish the will all the same; or a failure, from 0x80 on. */
+  reasonCode?: number | undefined;
+  /** For instance another `sessionExpiryInterval`. */
+  properties?: GivenProperties | undefined;
+}
+
+export interface AcknowledgeOptions {
+  /** With MQTT 5: 0 (default), or why the message is refused, from 0x80 on. */
+  reasonCode?: number | undefined;
+}
+
+/** Filters: one, several, each with or without its options, or a table `{filter: qos}` or `{filter: options}`. */
+export type Filters =
+  | string
+  | (string | ({ filter: string } & SubscriptionOptions))[]
+  | Record<string, QosName | SubscriptionOptions>;
 
 /** What `status()` answers. */
 export interface Status {
@@ -90,7 +153,7 @@ export interface Status {
 export interface Info extends Status {
   name: string;
   username: string | undefined;
-  protoVer: "v3" | "v4";
+  protoVer: "v3" | "v4" | "v5";
   cleanStart: boolean;
   keepalive: number;
   /** Operations that wait for an acknowledgement, and all that were accepted and are not finished. */
@@ -128,6 +191,10 @@ export class AsyncClient {
   private _sessions = 0;
   /** Of a message that the application may acknowledge: the connection (QoS 1) or session (QoS 2) that its id is of. */
   private readonly _origins = new WeakMap<Message, number>();
+  /** By packet id, until the operation has its outcome. */
+  private readonly _answers = new Map<number, Answer>();
+  /** Why the broker has ended the session. */
+  private _dismissal: MqttError | undefined = undefined;
   private _host = "";
   private _port = 0;
 
@@ -185,15 +252,19 @@ export class AsyncClient {
   /**
    * Ends the session in good order: what was accepted is sent and, for at most two seconds, acknowledged; then
    * DISCONNECT. Resolves when that is over; at once when there is no session. Ends connecting, too.
+   *
+   * @throws TypeError or RangeError that names the option
    */
-  disconnect(): Promise<void> {
+  disconnect(options: DisconnectOptions = {}): Promise<void> {
+    this._checkOptions(options, DISCONNECT);
+    // What throws here leaves everything as it was.
+    if (this._isUp && this._ending === undefined) this._client.close(options.reasonCode, options.properties);
     this._giveUpConnecting();
     if (this._ending !== undefined) return this._ending.promise;
     if (!this._isUp) {
       this.stop();
       return Promise.resolve();
     }
-    this._client.close();
     this._ending = this._operations.open<void>({}, false);
     return this._ending.promise;
   }
@@ -208,22 +279,24 @@ export class AsyncClient {
 
   /**
    * Publishes. The promise has the packet id at once. It resolves when the message was handed to the network (QoS 0) or
-   * acknowledged; it rejects, with `outcome`, when that did not come about.
+   * acknowledged; it rejects, with `outcome`, when that did not come about; with MQTT 5 also with the reason code when
+   * the broker has refused it, or has said before that it would.
    *
    * @param payload above the size of the transmit buffer it is read while it is sent: do not change it until then
    * @param options `timeout`, in seconds: if the message has not begun to leave by then, it is removed
    * @throws TypeError or RangeError that names the argument
    */
   publish(topic: string, payload: Data = "", options: PublishOptions = {}): Publication {
-    checkOptions(options, PUBLISH);
+    this._checkOptions(options, PUBLISH);
     const client = this._client;
+    const given = options.properties;
     const qos = asQosName("qos", options.qos);
     const retain = asFlag("retain", options.retain, false);
     const name = client.topicName(topic);
     const data = asData("payload", payload);
     if (options.signal?.aborted === true) return refused(new MqttError(ABORTED, options.signal.reason));
-    let isAccepted = client.publish(name, data, qos, retain);
-    if (!isAccepted && client.connected) isAccepted = this._publishLarge(name, data, qos, retain);
+    let isAccepted = client.publish(name, data, qos, retain, undefined, given);
+    if (!isAccepted && client.connected) isAccepted = this._publishLarge(name, data, qos, retain, given);
     if (!isAccepted) return refused(this._refusal());
     const packetId = qos === 0 ? 0 : this._session.outbox.lastPacketId;
     if (options.timeout !== undefined) client.expire(toMs(options.timeout));
@@ -233,13 +306,14 @@ export class AsyncClient {
     });
     // That it was removed for its age is told some turns later.
     operation.patience = 3;
-    client.outcome((_, outcome) => {
-      if (outcome === "delivered") {
-        if (qos > 0) this._tell({ type: "puback", packetId });
-        operation.succeed({ packetId, outcome });
-      } else {
-        operation.fail(notDelivered(outcome));
-      }
+    const answer = this._await(packetId);
+    client.outcome((_, outcome, codes) => {
+      const isAnswered = outcome === "delivered" || outcome === "refused";
+      const said = { ...(this._settings.isMqtt5 && qos > 0 && { reasonCode: codes?.[0] ?? 0 }), ...answer };
+      this._settle(packetId, answer);
+      if (qos > 0 && isAnswered) this._tell({ type: "puback", packetId, ...said });
+      if (outcome === "delivered") operation.succeed({ packetId, outcome, ...said });
+      else operation.fail(notDelivered(outcome, codes, answer));
     });
     return Object.assign(operation.promise, { packetId });
   }
@@ -250,18 +324,19 @@ export class AsyncClient {
    * @throws TypeError or RangeError that names the argument
    */
   subscribe(filters: Filters, options: SubscribeOptions = {}): Promise<FilterResult[]> {
-    checkOptions(options, SUBSCRIBE);
-    const asked = new Map<string, QoS>();
-    addFilters(asked, filters, asQosName("qos", options.qos));
-    return this._ask(asked, options, (table) => this._client.subscribe(table));
+    this._checkOptions(options, SUBSCRIBE);
+    const { qos, nl, rap, rh, properties } = options;
+    const asked = new Map<string, Asked>();
+    addFilters(asked, filters, { qos, nl, rap, rh }, this._settings.isMqtt5);
+    return this._ask(asked, options, (table) => this._client.subscribe(table, null, properties));
   }
 
   /** Unsubscribes, in one packet. Otherwise as `subscribe`. */
-  unsubscribe(filters: string | string[], options: Limits = {}): Promise<FilterResult[]> {
-    checkOptions(options, LIMITS);
-    const asked = new Map<string, QoS>();
-    addFilters(asked, filters, 0);
-    return this._ask(asked, options, (table) => this._client.unsubscribe(table));
+  unsubscribe(filters: string | string[], options: UnsubscribeOptions = {}): Promise<FilterResult[]> {
+    this._checkOptions(options, UNSUBSCRIBE);
+    const asked = new Map<string, Asked>();
+    addFilters(asked, filters, {}, this._settings.isMqtt5);
+    return this._ask(asked, options, (table) => this._client.unsubscribe(table, null, options.properties));
   }
 
   /** Sends PINGREQ; resolves when PINGRESP came. */
@@ -282,6 +357,27 @@ export class AsyncClient {
     return operation.promise;
   }
 
+  /**
+   * With MQTT 5 and `withAuth` of mcu-mqtt/auth (option `extend`): authenticates again, in the session that is up.
+   * Rejects when the session has ended meanwhile.
+   */
+  reauthenticate(limits: Limits = {}): Promise<void> {
+    checkOptions(limits, LIMITS);
+    if (this._client.reauthenticate === undefined) throw new Error("reauthenticate needs withAuth of mcu-mqtt/auth");
+    if (limits.signal?.aborted === true) return rejected(new MqttError(ABORTED, limits.signal.reason));
+    let operation: Operation<void> | undefined = undefined as Operation<void> | undefined;
+    const done = (_: Client, isDone: boolean): void => {
+      if (isDone) operation?.succeed();
+      else operation?.fail(new MqttError(NOT_CONNECTED));
+    };
+    if (!this._client.reauthenticate(done)) {
+      return rejected(new MqttError(this.connected ? QUEUE_FULL : NOT_CONNECTED, undefined,
+        this.connected ? "an authentication is under way" : undefined));
+    }
+    operation = this._operations.open<void>(limits, true);
+    return operation.promise;
+  }
+
   /** Stops reading from the network, on later connections, too, until `resume`: the broker has to wait. */
   pause(): void {
     this._isPaused = true;
@@ -299,22 +395,30 @@ export class AsyncClient {
    * for it. Given the message itself, that is also so when its connection is gone: the broker sends it again then.
    * Given the packet id, it may be that of another message by now.
    */
-  puback(message: Message | number): boolean {
+  puback(message: Message | number, options: AcknowledgeOptions = {}): boolean {
+    this._checkOptions(options, ACKNOWLEDGE);
     const acknowledging = this._acknowledging();
-    if (typeof message === "number") return acknowledging.puback(message);
-    return this._origins.get(message) === this._connections && acknowledging.puback(message.packetId);
+    if (typeof message === "number") return acknowledging.puback(message, options.reasonCode);
+    const isDue = this._origins.get(message) === this._connections;
+    return isDue && acknowledging.puback(message.packetId, options.reasonCode);
   }
 
-  /** As `puback`, a message of QoS 2; with `autoAck` "never" only. It may be confirmed as long as its session lasts. */
-  pubrec(message: Message | number): boolean {
+  /**
+   * As `puback`, a message of QoS 2; with `autoAck` "never" only. It may be confirmed as long as its session lasts. One
+   * that is refused is over with that: no PUBREL follows.
+   */
+  pubrec(message: Message | number, options: AcknowledgeOptions = {}): boolean {
+    this._checkOptions(options, ACKNOWLEDGE);
     const acknowledging = this._acknowledging();
-    if (typeof message === "number") return acknowledging.pubrec(message);
-    return this._origins.get(message) === this._sessions && acknowledging.pubrec(message.packetId);
+    if (typeof message === "number") return acknowledging.pubrec(message, options.reasonCode);
+    const isDue = this._origins.get(message) === this._sessions;
+    return isDue && acknowledging.pubrec(message.packetId, options.reasonCode);
   }
 
   /** Answers the PUBREL of this packet id, of which the owner is told. */
-  pubcomp(packetId: number): boolean {
-    return this._acknowledging().pubcomp(packetId);
+  pubcomp(packetId: number, options: AcknowledgeOptions = {}): boolean {
+    this._checkOptions(options, ACKNOWLEDGE);
+    return this._acknowledging().pubcomp(packetId, options.reasonCode);
   }
 
   /** Sends PUBREL again, for a message of this client of which PUBCOMP is awaited. */
@@ -341,7 +445,7 @@ export class AsyncClient {
       ...this.status(),
       name: name ?? this._client.clientId,
       username,
-      protoVer: protoVer ?? "v4",
+      protoVer: protoVer ?? (this._settings.isMqtt5 ? "v5" : "v4"),
       cleanStart: cleanStart ?? true,
       keepalive: keepalive ?? 60,
       inflight,
@@ -405,7 +509,7 @@ export class AsyncClient {
       }
       this._tell({ type: "state", state, host, port, reason, delayMs });
     });
-    client.on("connect", (_, sessionPresent) => {
+    client.on("connect", (_, sessionPresent, properties: Properties | undefined) => {
       const { protoVer, cleanStart } = this._settings.options;
       this._connections++;
       // MQTT 3.1 never says that there is a session: one that is to be kept counts as the same.
@@ -414,21 +518,24 @@ export class AsyncClient {
       if (this._isPaused || this._isJammed) client.pause();
       const connecting = this._connecting;
       this._connecting = undefined;
-      connecting?.succeed({ sessionPresent });
-      this._tell({ type: "connected", sessionPresent });
+      const said = properties && { properties: properties.toObject() };
+      connecting?.succeed({ sessionPresent, ...said });
+      this._tell({ type: "connected", sessionPresent, ...said });
     });
     client.on("offline", (_, reason) => {
+      const dismissal = this._dismissal;
       this._isUp = false;
+      this._dismissal = undefined;
       this._ending?.succeed();
       this._ending = undefined;
       if (client.state === "idle") this._over();
-      else if (client.state === "stopped") this._over(new MqttError(reason));
+      else if (client.state === "stopped") this._over(dismissal ?? new MqttError(reason));
       else this._regulate();
       this._tell({ type: "disconnected", reason });
     });
     client.on("message", (_, topic, data: Uint8Array | undefined, info) => {
       const length = data?.length ?? 0;
-      if (this._assembly.fits(length)) this._deliver(makeMessage(topic, data, info));
+      if (this._assembly.fits(length)) this._deliver(makeMessage(topic, data?.slice() ?? new Uint8Array(0), info));
       else this._drop(topic, length, info);
     });
     client.on("data", (_, topic, bytes, offset, total, info) => {
@@ -437,12 +544,37 @@ export class AsyncClient {
       else if (whole !== undefined) this._deliver(whole);
     });
     client.onRenewal((_, filter, reasonCode) => this._tell({ type: "renewed", filter, reasonCode }));
+    if (this._settings.isMqtt5) {
+      client.on("disconnect", (_, reasonCode, properties) => {
+        const said = properties.toObject();
+        const text = `the broker has ended the session with reason code 0x${reasonCode.toString(16)}`;
+        this._dismissal = new MqttError(reasonCode, said, text);
+        this._tell({ type: "disconnect", reasonCode, properties: said });
+      });
+      client.on("properties", (_, packetType, packetId, properties) => {
+        // The packet id of a PUBREL is the broker's.
+        const answer = packetType === PUBREL ? undefined : this._answers.get(packetId);
+        if (answer !== undefined) answer.properties = properties.toObject();
+      });
+    }
     if (client.onPubrel === undefined) return;
     client.onPubrel((_, packetId) => {
       // Without an owner there is nobody to answer.
       if (!this._hasOwner) client.pubcomp?.(packetId);
       else this._tell({ type: "pubrel", packetId });
     });
+  }
+
+  /** With MQTT 5, for the operation that was accepted last: keeps what the broker says of it. */
+  private _await(packetId: number): Answer {
+    const answer: Answer = {};
+    if (this._settings.isMqtt5 && packetId > 0) this._answers.set(packetId, answer);
+    return answer;
+  }
+
+  /** The operation of this packet id, which may be another's by now, has its outcome. */
+  private _settle(packetId: number, answer: Answer): void {
+    if (this._answers.get(packetId) === answer) this._answers.delete(packetId);
   }
 
   private get _hasOwner(): boolean {
@@ -514,17 +646,24 @@ export class AsyncClient {
   }
 
   /** A message that is larger than the transmit buffer goes out of where it is. */
-  private _publishLarge(topic: string, data: string | Uint8Array, qos: QoS, retain: boolean): boolean {
+  private _publishLarge(
+    topic: string,
+    data: string | Uint8Array,
+    qos: QoS,
+    retain: boolean,
+    properties: GivenProperties | undefined,
+  ): boolean {
     const capacity = this._session.outbox.arena.length;
-    if (4 * (data.length + topic.length) + HEADER_MOST <= capacity) return false;
+    const propertiesMost = this._settings.isMqtt5 ? mostBytes(properties) : 0;
+    if (4 * (data.length + topic.length) + propertiesMost + HEADER_MOST <= capacity) return false;
     const bytes = typeof data === "string" ? this._encode(data) : data;
-    const length = 2 + this._encode(topic).length + (qos > 0 ? 2 : 0) + bytes.length;
+    const length = 2 + this._encode(topic).length + (qos > 0 ? 2 : 0) + propertiesMost + bytes.length;
     if (headerLength(length) + length <= capacity) return false;
     const read = (offset: number, into: Uint8Array, start: number, end: number): number => {
       into.set(bytes.subarray(offset, offset + end - start), start);
       return end - start;
     };
-    return this._client.publishFrom(topic, { byteLength: bytes.length, read }, qos, retain);
+    return this._client.publishFrom(topic, { byteLength: bytes.length, read }, qos, retain, undefined, properties);
   }
 
   private _encode(text: string): Uint8Array {
@@ -534,22 +673,26 @@ export class AsyncClient {
 
   /** A SUBSCRIBE or UNSUBSCRIBE, and what the broker said. */
   private _ask(
-    asked: Map<string, QoS>,
+    asked: Map<string, Asked>,
     limits: Limits,
-    send: (table: Record<string, QoS>) => boolean,
+    send: (table: Record<string, QoS | FilterOptions>) => boolean,
   ): Promise<FilterResult[]> {
     if (limits.signal?.aborted === true) return rejected(new MqttError(ABORTED, limits.signal.reason));
-    const table = Object.fromEntries(asked);
+    const { isMqtt5 } = this._settings;
+    const table = Object.fromEntries([...asked].map(([filter, options]) => [filter, isMqtt5 ? options : options.qos]));
     if (!send(table)) return rejected(this._refusal());
+    const packetId = this._session.outbox.lastPacketId;
+    const answer = this._await(packetId);
     const timeout = limits.timeout ?? this._ackTimeout;
     const operation = this._operations.open<FilterResult[]>({ ...limits, timeout }, true);
     // Codes come in the order of the packet, which is that of a table: names that are numbers first.
     const order = Object.keys(table);
     this._client.outcome((_, outcome, granted) => {
+      this._settle(packetId, answer);
       if (outcome === "lost") operation.fail(notDelivered(outcome));
       else {
         operation.succeed([...asked.keys()].map((filter) => (
-          { filter, reasonCode: granted?.[order.indexOf(filter)] ?? 0 }
+          { filter, reasonCode: granted?.[order.indexOf(filter)] ?? 0, ...answer }
         )));
       }
     });
@@ -558,7 +701,13 @@ export class AsyncClient {
 
   /** Why an operation was not accepted. */
   private _refusal(): MqttError {
+    const reasonCode = this._client.refusal;
+    if (reasonCode) return notDelivered("refused", new Uint8Array([reasonCode]));
     return new MqttError(this._session.accepts() ? QUEUE_FULL : NOT_CONNECTED);
+  }
+
+  private _checkOptions(options: unknown, names: string[]): void {
+    checkOptions(options, names, this._settings.isMqtt5);
   }
 
   private _acknowledging(): Acknowledging {
@@ -589,7 +738,7 @@ const LOW_MEM = { rxCapacity: 1024, txCapacity: 4096, maxOperations: 32, receive
 /** A client of NodeMCU's face with everything that the options ask for. */
 function extend(hal: Hal, settings: Settings): Extended {
   const { options, username, password, hosts } = settings;
-  const version = options.protoVer === "v3" ? MQTT_3_1 : MQTT_3_1_1;
+  const version = options.codec ?? (options.protoVer === "v3" ? MQTT_3_1 : MQTT_3_1_1);
   const mqtt = createMqtt(hal, options.bridgeMode === true ? bridged(version) : version);
   const isClean = options.cleanStart ?? true;
   const retries = options.reconnect ?? 0;
@@ -608,13 +757,25 @@ function extend(hal: Hal, settings: Settings): Extended {
     queueOffline: options.queueOffline ?? (!isClean && retries > 0),
   };
   const secret = typeof password === "function" ? undefined : password;
-  const client = mqtt.Client(options.clientid, options.keepalive, username, secret, isClean, clientOptions);
-  withTimes(client, { connack: true, keepAlive: options.keepalive !== 0 });
+  const { clientid, keepalive } = options;
+  // What is of MQTT 5 is there with MQTT 5 only.
+  const client = mqtt.Client(clientid, keepalive, username, secret, isClean, clientOptions) as MqttClient5;
+  withTimes(client, { connack: true, keepAlive: keepalive !== 0 });
   if (typeof password === "function") withPassword(client, password);
   if (!isNil(options.willTopic)) {
     const willQos = asQosName("willQos", options.willQos);
-    client.lwt(options.willTopic, options.willPayload ?? "", willQos, options.willRetain);
+    const willPayload = options.willPayload ?? "";
+    client.lwt(options.willTopic, willPayload, willQos, options.willRetain, options.willProps);
   }
+  if (settings.isMqtt5) {
+    // A message that is longer than the receive buffer is gathered elsewhere; what precedes its payload is not.
+    const maximumPacketSize = (options.maxMessageLength ?? 1048576) + client.connection.rx.length;
+    const given = { maximumPacketSize, ...options.properties };
+    client.setProperties(CONNECT, given);
+    client.setProperties(CONNECT, undefined);
+    client.connection.session.given = given;
+  }
+  options.extend?.(client);
   withQueuePolicy(withOutcomes(client), {});
   withStreams(client);
   if (!isNil(options.autoAck) && options.autoAck !== true) withAcknowledge(client, { autoAck: options.autoAck });
@@ -638,16 +799,36 @@ function toMs(seconds: number): number {
 /** Type, length, length of the topic name and packet id, beside the topic name itself: at most. */
 const HEADER_MOST = 9;
 
+/** Bytes of properties, at most. */
+function mostBytes(value: unknown): number {
+  if (typeof value === "string" || value instanceof Uint8Array) return 5 + 4 * value.length;
+  if (typeof value !== "object" || value === null) return 5;
+  return Object.values(value).reduce((sum: number, each) => sum + mostBytes(each), 5);
+}
+
 const LIMITS = ["timeout", "signal"];
-const PUBLISH = ["qos", "retain", ...LIMITS];
-const SUBSCRIBE = ["qos", ...LIMITS];
+/** Options of a subscription. */
+const ASKED = ["qos", "nl", "rap", "rh"];
+const PUBLISH = ["qos", "retain", "properties", ...LIMITS];
+const SUBSCRIBE = [...ASKED, "properties", ...LIMITS];
+const UNSUBSCRIBE = ["properties", ...LIMITS];
+const DISCONNECT = ["reasonCode", "properties"];
+const ACKNOWLEDGE = ["reasonCode"];
+/** Of these, the ones that only MQTT 5 has. */
+const OF_MQTT_5 = ["nl", "rap", "rh", "properties", "reasonCode"];
+
+/** Checks the names of options. */
+function checkNames(options: object, names: string[], isMqtt5: boolean): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (!names.includes(name)) throw new TypeError("unknown option " + show(name));
+    if (!isMqtt5 && !isNil(value) && OF_MQTT_5.includes(name)) throw new TypeError(`${name} belongs to MQTT 5`);
+  }
+}
 
 /** Checks the names of options, and those that all calls have. */
-function checkOptions(options: unknown, names: string[]): void {
+function checkOptions(options: unknown, names: string[], isMqtt5 = false): void {
   if (typeof options !== "object" || options === null) throw wrong("options", "an object", options);
-  for (const name of Object.keys(options)) {
-    if (!names.includes(name)) throw new TypeError("unknown option " + show(name));
-  }
+  checkNames(options, names, isMqtt5);
   const { timeout, signal } = options as Limits;
   if (timeout !== undefined) checkSeconds("timeout", timeout);
   if (signal !== undefined && typeof (signal as unknown as { aborted?: unknown } | null)?.aborted !== "boolean") {
@@ -655,19 +836,36 @@ function checkOptions(options: unknown, names: string[]): void {
   }
 }
 
-/** Adds filters and their QoS, in the order of the arguments. */
-function addFilters(asked: Map<string, QoS>, filters: unknown, qos: QoS): void {
-  const add = (filter: unknown, own: unknown): void => {
+/** Adds filters and their options, in the order of the arguments; the QoS is a number. */
+function addFilters(
+  asked: Map<string, Asked>,
+  filters: unknown,
+  common: SubscriptionOptions,
+  isMqtt5: boolean,
+): void {
+  const qos = asQosName("qos", common.qos);
+  const add = (filter: unknown, given: unknown): void => {
     if (typeof filter !== "string") throw wrong("filter", "a string", filter);
     if (asked.has(filter)) throw new TypeError(`filter ${show(filter)} must not be given twice`);
-    asked.set(filter, isNil(own) ? qos : asQosName(`qos of ${show(filter)}`, own));
+    const own = (typeof given === "object" && given !== null ? given : { qos: given }) as SubscriptionOptions;
+    checkNames(own, ASKED, isMqtt5);
+    asked.set(filter, {
+      qos: isNil(own.qos) ? qos : asQosName(`qos of ${show(filter)}`, own.qos),
+      nl: own.nl ?? common.nl ?? null,
+      rap: own.rap ?? common.rap ?? null,
+      rh: own.rh ?? common.rh ?? null,
+    });
   };
   if (typeof filters === "string") {
     add(filters, undefined);
   } else if (Array.isArray(filters)) {
     for (const each of filters as unknown[]) {
-      if (typeof each !== "object" || each === null) add(each, undefined);
-      else add((each as { filter?: unknown }).filter, (each as { qos?: unknown }).qos);
+      if (typeof each !== "object" || each === null) {
+        add(each, undefined);
+      } else {
+        const { filter, ...own } = each as { filter?: unknown };
+        add(filter, own);
+      }
     }
   } else if (typeof filters === "object" && filters !== null) {
     for (const [filter, own] of Object.entries(filters)) add(filter, own);
@@ -677,8 +875,11 @@ function addFilters(asked: Map<string, QoS>, filters: unknown, qos: QoS): void {
   if (asked.size === 0) throw new TypeError("filters must be at least one");
 }
 
-function notDelivered(outcome: Outcome | "kept"): MqttError {
-  const error = new MqttError(NOT_DELIVERED, undefined, OUTCOMES[outcome]);
+/** @param codes of what the broker has refused: the reason code */
+function notDelivered(outcome: Outcome | "kept", codes?: Uint8Array, answer?: Answer): MqttError {
+  const error = outcome === "refused" && codes !== undefined
+    ? new MqttError(codes[0], answer?.properties)
+    : new MqttError(NOT_DELIVERED, undefined, OUTCOMES[outcome]);
   error.outcome = outcome;
   return error;
 }

@@ -4,7 +4,9 @@
  * A caller's mistake is none of these: it throws a TypeError or RangeError from the call itself.
  */
 import * as codes from "../errors.js";
+import { isNil } from "../arguments.js";
 import type { Outcome } from "../optional/outcomes.js";
+import type { ReceivedProperties } from "../v5/properties.js";
 
 /** There is no session, and the message cannot wait for one. */
 export const NOT_CONNECTED = -60;
@@ -39,10 +41,14 @@ const TEXTS: Record<number, string> = {
   [ABORTED]: "aborted",
 };
 
+/** Return codes of 3.1.1 that mean the same as a reason code of MQTT 5, from 0x84 on. */
+const SAME = [1, 2, 4, 5, 3];
+
 /** What `reason` means. */
 export function describeReason(reason: number): string {
-  const text = TEXTS[reason] as string | undefined;
+  const text = TEXTS[SAME[reason - 0x84] ?? reason] as string | undefined;
   if (text !== undefined) return text;
+  if (reason >= 0x80) return `refused with reason code 0x${reason.toString(16)}`;
   return reason > 0 ? `refused with return code ${reason}` : `the broker broke the protocol (${reason})`;
 }
 
@@ -52,22 +58,26 @@ export class MqttError extends Error {
   /**
    * -5..-1: the attempt failed (`CONN_FAIL_...`); 1..5: the return code of CONNACK; -10 and below: why the session
    * ended (`END_...`, or what a decoder found); -60 and below: `NOT_CONNECTED`, `QUEUE_FULL`, `TIMED_OUT`, `ABORTED`,
-   * `NOT_DELIVERED`.
+   * `NOT_DELIVERED`. From 0x80 on, with MQTT 5: the reason code of a CONNACK, an acknowledgement or a DISCONNECT, or
+   * the one of what is beyond the broker's limits.
    */
   readonly reason: number;
-  /** The platform's own error, where it has one; or the reason of an AbortSignal. */
+  /** The platform's own error, where it has one; the reason of an AbortSignal; or what the broker has said beside. */
   readonly detail: unknown;
+  /** `reason`, where it is a reason code of MQTT 5. */
+  readonly reasonCode: number | undefined;
   /** Of a message: its packet id, 0 at QoS 0. */
   packetId = 0;
   /** Of an operation that had been accepted: what became of it. "kept": its session has it, and will send it. */
   outcome: Outcome | "kept" | "unknown" | undefined = undefined;
 
   constructor(reason: number, detail?: unknown, text?: string) {
-    const because = detail instanceof Error && detail.message !== "" ? ` (${detail.message})` : "";
-    super((text ?? describeReason(reason)) + because);
+    const why = detail instanceof Error ? detail.message : (detail as ReceivedProperties | undefined)?.reasonString;
+    super((text ?? describeReason(reason)) + (isNil(why) || why === "" ? "" : ` (${why})`));
     // Not by assignment, which fails where the engine's own prototypes are frozen.
     Object.defineProperty(this, "name", { value: "MqttError" });
     this.reason = reason;
+    this.reasonCode = reason >= 0x80 ? reason : undefined;
     this.detail = detail;
   }
 }

@@ -1,6 +1,8 @@
 /** The promise face without a platform, for one of your own: `new AsyncClient(hal, options)`. */
 export type {
+  AcknowledgeOptions,
   Connected,
+  DisconnectOptions,
   FilterResult,
   Filters,
   Info,
@@ -9,6 +11,8 @@ export type {
   PublishOptions,
   Status,
   SubscribeOptions,
+  SubscriptionOptions,
+  UnsubscribeOptions,
 } from "./client.js";
 export { AsyncClient } from "./client.js";
 export {

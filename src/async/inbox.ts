@@ -3,12 +3,15 @@
  * nothing of connections.
  */
 import type { MessageInfo } from "../callbacks.js";
+import type { MessageInfo5 } from "../v5/client.js";
 import type { Message } from "./options.js";
 
-/** A message of these fields; the bytes are copied. */
-export function makeMessage(topic: string, bytes: Uint8Array | undefined, info: MessageInfo): Message {
-  const payload = bytes === undefined ? new Uint8Array(0) : bytes.slice();
-  return { topic, payload, qos: info.qos, retain: info.retain, dup: info.dup, packetId: info.packetId };
+/** A message of these fields. */
+export function makeMessage(topic: string, payload: Uint8Array, info: MessageInfo | MessageInfo5): Message {
+  const { qos, retain, dup, packetId } = info;
+  const message: Message = { topic, payload, qos, retain, dup, packetId };
+  if ("properties" in info) message.properties = info.properties.toObject();
+  return message;
 }
 
 /** Puts together the pieces of one message at a time. */
@@ -46,8 +49,7 @@ export class Assembly {
     if (payload !== undefined) payload.set(bytes, offset);
     if (this._at < total) return undefined;
     this._bytes = undefined;
-    if (payload === undefined) return "overflow";
-    return { topic, payload, qos: info.qos, retain: info.retain, dup: info.dup, packetId: info.packetId };
+    return payload === undefined ? "overflow" : makeMessage(topic, payload, info);
   }
 }
 

@@ -6,10 +6,12 @@
  */
 import type { Capacities, Hal } from "../../hal/socket.js";
 import { asData, asInteger, isNil, show, wrong } from "../arguments.js";
-import type { Data, QoS } from "../client.js";
+import type { Client, Data, QoS } from "../client.js";
+import type { Codec } from "../codec.js";
 import type { ConnectionState, Host } from "../optional/reconnect.js";
 import type { BrokerUrl } from "../optional/url.js";
 import { hostOf, parseUrl } from "../optional/url.js";
+import type { GivenProperties, ReceivedProperties } from "../v5/properties.js";
 
 /** A QoS as a number, or by emqtt's names. */
 export type QosName =
@@ -55,8 +57,8 @@ export interface AsyncOptions extends Partial<Capacities> {
   cleanStart?: boolean;
   username?: string;
   password?: Secret;
-  /** "v4": MQTT 3.1.1 (default); "v3": MQTT 3.1. */
-  protoVer?: "v3" | "v4";
+  /** "v4": MQTT 3.1.1; "v3": MQTT 3.1; "v5": MQTT 5, with `codec`. By default that of `codec`. */
+  protoVer?: "v3" | "v4" | "v5";
   /** 0..65535; 0: none. 60 by default. */
   keepalive?: number;
   /** Messages, subscribes and unsubscribes that wait for an acknowledgement at the same time. Infinity by default. */
@@ -68,6 +70,13 @@ export interface AsyncOptions extends Partial<Capacities> {
   willPayload?: Data;
   willRetain?: boolean;
   willQos?: QosName;
+  /** With MQTT 5: properties of the will. */
+  willProps?: GivenProperties;
+  /**
+   * With MQTT 5: properties of CONNECT. `maximumPacketSize` is by default what it takes for a message of
+   * `maxMessageLength`; `sessionExpiryInterval` 0, or with `cleanStart` false "never".
+   */
+  properties?: GivenProperties;
   /**
    * True (default): each message is acknowledged once it was handed over. False: PUBACK and PUBCOMP are the
    * application's (`puback`, `pubcomp`). "never": PUBREC, too.
@@ -86,6 +95,16 @@ export interface AsyncOptions extends Partial<Capacities> {
 
   // What emqtt does not have.
 
+  /**
+   * The version of MQTT. By default that of `protoVer`, 3.1.1 or 3.1; of MQTT 5 it is `MQTT_5` or `mqtt5(settings)` of
+   * mcu-mqtt/v5.
+   */
+  codec?: Codec;
+  /**
+   * Is called with the client of NodeMCU's face that this one is made of, before that is used: for modules that add to
+   * one, such as `withAuth` of mcu-mqtt/auth. What it returns is not looked at.
+   */
+  extend?: (client: Client) => unknown;
   /** The platform; by default the one at hand. */
   hal?: Hal;
   /** Longest pause before a try. 60 by default. */
@@ -104,7 +123,9 @@ export interface AsyncOptions extends Partial<Capacities> {
 
 /** What `owner` is told. */
 export type ClientEvent =
-  | { type: "connected"; sessionPresent: boolean }
+  | { type: "connected"; sessionPresent: boolean; properties?: ReceivedProperties }
+  /** With MQTT 5: the broker has ended the session, and says why. "disconnected" follows. */
+  | { type: "disconnect"; reasonCode: number; properties: ReceivedProperties }
   /** A session ended; `reason` as in `MqttError`, 0 when it was wanted. */
   | { type: "disconnected"; reason: number }
   /** What `status()` answers has changed. */
@@ -112,8 +133,11 @@ export type ClientEvent =
   | { type: "publish"; message: Message }
   /** A message above `maxMessageLength`, or with too long a topic: it was acknowledged, and is dropped. */
   | { type: "overflow"; topic: string; length: number; qos: QoS; packetId: number }
-  /** A message of QoS 1 or 2 that this client has published is acknowledged. */
-  | { type: "puback"; packetId: number }
+  /**
+   * A message of QoS 1 or 2 that this client has published is acknowledged. With MQTT 5 `reasonCode` says how, from
+   * 0x80 on that it was refused.
+   */
+  | { type: "puback"; packetId: number; reasonCode?: number; properties?: ReceivedProperties }
   /** The broker had no session: a filter was subscribed to again. As in `FilterResult`. */
   | { type: "renewed"; filter: string; reasonCode: number }
   /** With `autoAck` false or "never": PUBREL came, and PUBCOMP is the application's. */
@@ -129,6 +153,8 @@ export interface Message {
   dup: boolean;
   /** 0 at QoS 0. */
   packetId: number;
+  /** With MQTT 5, empty where the message has none. */
+  properties?: ReceivedProperties;
 }
 
 const MAX_SECONDS = 1073741;
@@ -176,13 +202,8 @@ const secret: Check = (name, value) => {
   }
 };
 
-const ofMqtt5: Check = (name) => {
-  throw new TypeError(`${name} belongs to MQTT 5, which this client does not speak`);
-};
-
-const protocolVersion: Check = (name, value) => {
-  if (value === "v5") throw new TypeError('protoVer "v5": this client does not speak MQTT 5');
-  if (value !== "v3" && value !== "v4") throw wrong(name, '"v3" or "v4"', value);
+const authentication: Check = (name) => {
+  throw new TypeError(`${name}: use extend: (client) => withAuth(client, authenticator), of mcu-mqtt/auth`);
 };
 
 /** The check of each option. */
@@ -207,7 +228,7 @@ function checks(): Record<string, Check> {
     cleanStart: flag,
     username: text,
     password: secret,
-    protoVer: protocolVersion,
+    protoVer: be((value) => value === "v3" || value === "v4" || value === "v5", '"v3", "v4" or "v5"'),
     keepalive: count(0, 65535),
     maxInflight: countOrInfinity(1, 65535),
     retryInterval: checkSeconds,
@@ -215,16 +236,19 @@ function checks(): Record<string, Check> {
     willPayload: (name, value) => void asData(name, value),
     willRetain: flag,
     willQos: (name, value) => void asQosName(name, value),
-    willProps: ofMqtt5,
+    // What may be in them is the client's to check.
+    willProps: table,
     autoAck: be((value) => typeof value === "boolean" || value === "never", 'true, false or "never"'),
     ackTimeout: checkSeconds,
     forcePing: flag,
     lowMem: flag,
     reconnect: countOrInfinity(0, 1073741823),
     reconnectTimeout: checkSeconds,
-    properties: ofMqtt5,
-    customAuthCallbacks: ofMqtt5,
-    enhancedAuth: ofMqtt5,
+    properties: table,
+    customAuthCallbacks: authentication,
+    enhancedAuth: authentication,
+    codec: be((value) => isObject(value) && typeof (value as Codec).encoder === "function", "a codec"),
+    extend: be((value) => typeof value === "function", "a function"),
     hal: be(isObject, "a HAL"),
     reconnectCap: checkSeconds,
     stableTime: checkSeconds,
@@ -267,7 +291,7 @@ export function readOptions(options: unknown, platform: Hal): Settings {
   // A copy: what was checked is what counts.
   const read: AsyncOptions = { ...(options as AsyncOptions) };
   if (isNil(read.willTopic)) {
-    for (const name of ["willPayload", "willRetain", "willQos"] as const) {
+    for (const name of ["willPayload", "willRetain", "willQos", "willProps"] as const) {
       refuseAlone(read, name, false, "willTopic");
     }
   }
@@ -283,12 +307,24 @@ export function readOptions(options: unknown, platform: Hal): Settings {
   if (read.queueOffline === true && read.cleanStart !== false) {
     throw new TypeError("queueOffline must not be set when cleanStart is true");
   }
+  const isMqtt5 = !isNil(read.codec) && read.codec.encoder((read.hal ?? platform).createText()).level === 5;
+  if (isMqtt5) {
+    if (!isNil(read.protoVer) && read.protoVer !== "v5") throw new TypeError("protoVer must not contradict codec");
+    for (const name of ["retryInterval", "bridgeMode"] as const) {
+      if (!isNil(read[name]) && read[name] !== false) throw new TypeError(`${name} must not be set with MQTT 5`);
+    }
+  } else {
+    if (read.protoVer === "v5") throw new TypeError('protoVer "v5" needs codec: MQTT_5 of mcu-mqtt/v5');
+    for (const name of ["properties", "willProps"] as const) {
+      refuseAlone(read, name, false, "codec: MQTT_5 of mcu-mqtt/v5");
+    }
+  }
   const destination = readHosts(read, (read.hal ?? platform).webSocket === true);
   refuseAlone(read, "sslOpts", destination.hosts.some(({ secure }) => secure !== false), "ssl: true");
   for (const name of ["wsPath", "wsHeaders"] as const) {
     refuseAlone(read, name, destination.hosts.some(({ host }) => host.startsWith("ws://")), "a URL of ws: or wss:");
   }
-  return { options: read, ...destination };
+  return { options: read, isMqtt5, ...destination };
 }
 
 function refuseAlone(options: AsyncOptions, name: keyof AsyncOptions, isRight: boolean, needed: string): void {
@@ -298,6 +334,7 @@ function refuseAlone(options: AsyncOptions, name: keyof AsyncOptions, isRight: b
 /** What the options come to: where to connect, as whom, and the rest as it was given. */
 export interface Settings extends Destination {
   options: AsyncOptions;
+  isMqtt5: boolean;
 }
 
 /** Where to connect, and as whom. */

@@ -29,6 +29,7 @@ import type { Client } from "../client.js";
 import { END_RECEIVE_MAXIMUM } from "../errors.js";
 import type { Session } from "../session.js";
 import { CONTROL_CAPACITY } from "../session.js";
+import type { Encoder5 } from "../v5/encoder.js";
 import { MAX_PACKET_ID, PUBACK, PUBCOMP, PUBREC, PUBREL, QOS_1, QOS_2 } from "../wire.js";
 
 export interface AcknowledgeOptions {
@@ -46,14 +47,18 @@ export interface Acknowledging {
   /**
    * Confirms a message that was received at QoS 1. In its callback, in any later one, or outside of them.
    *
+   * @param reasonCode with MQTT 5: 0 (default), or why the message is refused, from 0x80 on
    * @returns true: PUBACK leaves, now or behind earlier ones; false: nothing of that id waits for it, or no longer,
    *   because the connection that brought it is gone
    */
-  puback(packetId: number): boolean;
-  /** Confirms, with `autoAck: "never"`, a message that was received at QoS 2; otherwise as `puback`. */
-  pubrec(packetId: number): boolean;
-  /** Answers PUBREL, of which `onPubrel` tells; otherwise as `puback`. */
-  pubcomp(packetId: number): boolean;
+  puback(packetId: number, reasonCode?: number | null): boolean;
+  /**
+   * Confirms, with `autoAck: "never"`, a message that was received at QoS 2; otherwise as `puback`. One that is refused
+   * is over with that [MQTT-4.3.3-9]; without the connection that brought it, it comes once more, to be refused again.
+   */
+  pubrec(packetId: number, reasonCode?: number | null): boolean;
+  /** Answers PUBREL, of which `onPubrel` tells; otherwise as `puback`. A reason code can be 0x92: no such id. */
+  pubcomp(packetId: number, reasonCode?: number | null): boolean;
   /**
    * Sends PUBREL again, for a message of this client of which PUBCOMP is awaited on this connection. False: there is
    * none, or no room at the moment.
@@ -64,10 +69,11 @@ export interface Acknowledging {
 }
 
 /**
- * An entry: the packet id, shifted, the type of the acknowledgement, and its state. One that has none of these flags is
- * for a QoS 2 message of an earlier connection that the broker has not repeated on this one.
+ * An entry: the reason code and the packet id, shifted, the type of the acknowledgement, and its state. One that has
+ * none of these flags is for a QoS 2 message of an earlier connection that the broker has not repeated on this one.
  */
 const SHIFT = 8;
+const REASON_SHIFT = 24;
 const TYPE = 15;
 /** The broker has asked for it on this connection, */
 const ASKED = 16;
@@ -80,6 +86,12 @@ const READY = ASKED | WHOLE | GIVEN;
 const RESERVE = 8;
 /** Bytes of an acknowledgement. */
 const ACK_LENGTH = 4;
+/** From here on a reason code says that a message is refused. */
+const REFUSED = 0x80;
+/** Those with which a client may refuse a message, a bit for each (3.4.2.1). */
+const REFUSALS = 0x2830089;
+/** The one of PUBCOMP: there is no such packet id. */
+const UNKNOWN_ID = 0x92;
 
 class Acknowledger {
   onPubrel: PubrelCallback | undefined = undefined;
@@ -156,20 +168,33 @@ class Acknowledger {
   }
 
   /** The application gives an acknowledgement. */
-  give(type: number, packetId: unknown): boolean {
+  give(type: number, packetId: unknown, reasonCode: unknown): boolean {
     if (packetId === undefined || packetId === null) throw wrong("packetId", "a packet id", packetId);
     const id = asInteger("packetId", packetId, 0, 1, MAX_PACKET_ID);
+    const code = this._asReason(type, reasonCode);
     const index = this._find(type, id);
     if (index < 0 || (this.table[index] & GIVEN) !== 0) return false;
     if ((this.table[index] & ASKED) === 0) {
       // The broker's to ask again; the session says whether it knows the message.
       this._remove(index);
-      return this.session._receivedIndex(id) > 0;
+      const received = this.session._receivedIndex(id);
+      if (received > 0 && code >= REFUSED) this.session._forget(received);
+      return received > 0;
     }
-    this.table[index] |= GIVEN;
+    this.table[index] |= GIVEN | (code << REASON_SHIFT);
     this._release(this.session._isReceiving);
     this._client.connection.afterCall();
     return true;
+  }
+
+  private _asReason(type: number, reasonCode: unknown): number {
+    const code = asInteger("reason code", reasonCode, 0, 0, 255);
+    if (code === 0) return code;
+    if (this.session.encoder.level !== 5) throw new TypeError("reason code belongs to MQTT 5");
+    const failure = code - REFUSED;
+    const isRefusal = failure >= 0 && failure < 32 && ((REFUSALS >> failure) & 1) === 1;
+    if (type === PUBCOMP ? code !== UNKNOWN_ID : !isRefusal) throw wrong("reason code", "one of a client", code);
+    return code;
   }
 
   repeatPubrel(packetId: unknown): boolean {
@@ -205,12 +230,17 @@ class Acknowledger {
     const isOurs = type === PUBACK || type === PUBCOMP || (type === PUBREC && this._givesPubrec);
     if (!isOurs) return this._queue(type, packetId);
     const index = this._find(type, packetId);
+    // What the session would say: it is not for another acknowledgement.
+    const encoder = this.session.encoder as Partial<Encoder5>;
+    const code = encoder.reasonCode || 0;
+    if (code > 0) encoder.reasonCode = 0;
     if (type === PUBCOMP) {
       const recIndex = this._find(PUBREC, packetId);
       // The broker has had PUBREC, whoever gave it.
       if (recIndex >= 0) this._remove(recIndex);
       if (index >= 0) return;
-      if (!this._add(PUBCOMP, packetId, ASKED | WHOLE)) return this.session._refuse(END_RECEIVE_MAXIMUM);
+      const state = ASKED | WHOLE | (code << REASON_SHIFT);
+      if (!this._add(PUBCOMP, packetId, state)) return this.session._refuse(END_RECEIVE_MAXIMUM);
       this._tellPubrel(packetId);
     } else if (!this._isOn) {
       // The callback has ended the connection.
@@ -260,9 +290,21 @@ class Acknowledger {
         return;
       }
       // Nothing is queued behind DISCONNECT; then the connection ends, and with it what is here.
-      this._queue(type, entry >> SHIFT);
+      this._send(type, idOf(entry), entry >>> REASON_SHIFT);
       this._remove(i--);
     }
+  }
+
+  private _send(type: number, packetId: number, code: number): void {
+    const session = this.session;
+    const encoder = session.encoder as Encoder5;
+    if (code > 0) encoder.reasonCode = code;
+    this._queue(type, packetId);
+    if (code === 0) return;
+    // Where it could not be said.
+    encoder.reasonCode = 0;
+    const received = type === PUBREC ? session._receivedIndex(packetId) : 0;
+    if (received > 0) session._forget(received);
   }
 
   private _hasRoom(mayFollow: boolean): boolean {
@@ -276,14 +318,14 @@ class Acknowledger {
     for (let i = 0; i < this._count; i++) {
       const entry = this.table[i];
       const isOwed = (entry & TYPE) === PUBREC && (entry & GIVEN) === 0;
-      if (isOwed && this.session._receivedIndex(entry >> SHIFT) > 0) this.table[kept++] = entry & ~(ASKED | WHOLE);
+      if (isOwed && this.session._receivedIndex(idOf(entry)) > 0) this.table[kept++] = entry & ~(ASKED | WHOLE);
     }
     this._count = kept;
   }
 
   private _find(type: number, packetId: number): number {
     for (let i = 0; i < this._count; i++) {
-      if ((this.table[i] >> SHIFT) === packetId && (this.table[i] & TYPE) === type) return i;
+      if (idOf(this.table[i]) === packetId && (this.table[i] & TYPE) === type) return i;
     }
     return -1;
   }
@@ -305,6 +347,10 @@ class Acknowledger {
     this.table.copyWithin(index, index + 1, this._count);
     this._count--;
   }
+}
+
+function idOf(entry: number): number {
+  return (entry >> SHIFT) & MAX_PACKET_ID;
 }
 
 /**
@@ -329,14 +375,14 @@ export function withAcknowledge<C extends Client>(
   }
   const acknowledger = new Acknowledger(client, autoAck === "never");
   const acknowledging: Acknowledging = {
-    puback(packetId) {
-      return acknowledger.give(PUBACK, packetId);
+    puback(packetId, reasonCode) {
+      return acknowledger.give(PUBACK, packetId, reasonCode);
     },
-    pubrec(packetId) {
-      return acknowledger.give(PUBREC, packetId);
+    pubrec(packetId, reasonCode) {
+      return acknowledger.give(PUBREC, packetId, reasonCode);
     },
-    pubcomp(packetId) {
-      return acknowledger.give(PUBCOMP, packetId);
+    pubcomp(packetId, reasonCode) {
+      return acknowledger.give(PUBCOMP, packetId, reasonCode);
     },
     pubrel(packetId) {
       return acknowledger.repeatPubrel(packetId);

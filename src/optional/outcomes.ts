@@ -17,7 +17,8 @@ import { Link } from "./link.js";
 
 /**
  * - `"delivered"`: acknowledged, or at QoS 0 handed to the network stack.
- * - `"refused"`: a subscribe for which the broker granted nothing; with MQTT 5 any operation that it has refused.
+ * - `"refused"`: a subscribe for which the broker granted nothing. With MQTT 5 also an unsubscribe of which it took
+ *   nothing, and a message that it refused, or that is beyond the limits it has told since.
  * - `"expired"`: it was too old before it could leave (see `withQueuePolicy`).
  * - `"dropped"`: it made room for a newer message (see `withQueuePolicy`).
  * - `"lost"`: its session ended first, and does not keep it.
@@ -29,7 +30,8 @@ export type Outcome = "delivered" | "refused" | "expired" | "dropped" | "lost";
 /**
  * An operation has ended. Never called inside a call of the client.
  *
- * @param granted of a subscribe that was answered: a code for each filter, as `SubscribeCallback` has them
+ * @param granted of a subscribe that was answered: a code for each filter, as `SubscribeCallback` has them; with MQTT 5
+ *   also of an unsubscribe, and the one of a message where that is not 0
  */
 export type OutcomeCallback = (client: Client, outcome: Outcome, granted?: Uint8Array) => void;
 

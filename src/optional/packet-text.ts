@@ -1,9 +1,17 @@
 /**
  * Packets and connections as text, each in one line that is safe to show: whatever the network sent, no character of it
- * moves the cursor, changes a colour, ends the line or passes for something else. Passwords are never part of it.
+ * moves the cursor, changes a colour, ends the line or passes for something else. Passwords and authentication data are
+ * never part of it.
  */
 import { isNil, show } from "../arguments.js";
-import type { ConnectPacket, Packet, PublishPacket, TracedMessage } from "./packets.js";
+import type {
+  ConnectPacket,
+  Packet,
+  PublishPacket,
+  TracedMessage,
+  TracedProperties,
+  TracedSubscription,
+} from "./packets.js";
 import type { ConnectionEvent } from "./trace.js";
 
 /** Characters of a text, or bytes, that are shown. */
@@ -33,7 +41,7 @@ const HARMFUL = [
  */
 export function describePacket(packet: Packet, isDetailed?: boolean): string {
   const what = (packet.isSent ? "sent " : "received ") + packet.type;
-  const fields = packet.type === "CONNECT" && isDetailed !== true ? [] : describeFields(packet);
+  const fields = packet.type === "CONNECT" && isDetailed !== true ? [] : describeAll(packet);
   return fields.length > 0 ? `${what} (${fields.join(", ")})` : what;
 }
 
@@ -62,6 +70,11 @@ function describeDetail(detail: unknown): string {
   return escapeText(text.substring(0, 2 * LONGEST));
 }
 
+/** Fields, and properties behind them. */
+function describeAll(packet: Packet): string[] {
+  return describeFields(packet).concat("properties" in packet ? describeProperties(packet.properties) : []);
+}
+
 function describeFields(packet: Packet): string[] {
   switch (packet.type) {
     case "CONNECT":
@@ -71,7 +84,7 @@ function describeFields(packet: Packet): string[] {
     case "PUBLISH":
       return describePublish(packet);
     case "SUBSCRIBE": {
-      const filters = packet.subscriptions.map((each) => `TopicFilter=${showText(each.topicFilter)}, Q${each.qos}`);
+      const filters = packet.subscriptions.map(describeSubscription);
       return listed(packet.packetId, filters, packet.isPartial);
     }
     case "SUBACK":
@@ -82,27 +95,67 @@ function describeFields(packet: Packet): string[] {
     }
     case "PINGREQ":
     case "PINGRESP":
-    case "DISCONNECT":
       return [];
+    case "DISCONNECT":
+    case "AUTH":
+      return describeCode(packet.reasonCode);
     case "MALFORMED":
       return [ERRORS[FIRST_ERROR - packet.error]];
-    default:
-      return [`PacketId=${packet.packetId}`];
+    default: {
+      const codes = packet.reasonCodes;
+      if (codes !== undefined) return listed(packet.packetId, codes.flatMap(describeCode), packet.isPartial);
+      return [`PacketId=${packet.packetId}`].concat(describeCode(packet.reasonCode));
+    }
   }
+}
+
+function describeCode(code: number | undefined): string[] {
+  return code === undefined ? [] : [`ReasonCode=${code}`];
+}
+
+/** With the options that are set. */
+function describeSubscription(subscription: TracedSubscription): string {
+  const options = (subscription.nl === true ? ", NL1" : "") + (subscription.rap === true ? ", RAP1" : "");
+  const handling = subscription.rh ? `, RH${subscription.rh}` : "";
+  return `TopicFilter=${showText(subscription.topicFilter)}, Q${subscription.qos}${options}${handling}`;
+}
+
+/** Each as `Name=value`: the specification's names without blanks. */
+function describeProperties(properties: TracedProperties | undefined): string[] {
+  const fields: string[] = [];
+  for (const name in properties) {
+    const value = properties[name];
+    const title = name.charAt(0).toUpperCase() + name.substring(1);
+    const values: unknown[] = Array.isArray(value) ? value : [value];
+    for (let i = 0; i < values.length; i++) {
+      fields.push(`${title}=${name === "authenticationData" ? "***" : describeValue(values[i])}`);
+    }
+  }
+  return fields;
+}
+
+function describeValue(value: unknown): string {
+  if (value instanceof Uint8Array) return describePayload(value, value.length);
+  if (Array.isArray(value)) return `${showText(value[0] as string)}:${showText(value[1] as string)}`;
+  return typeof value === "string" ? showText(value) : String(value);
 }
 
 function describeConnect(packet: ConnectPacket): string[] {
   const level = packet.protocolLevel;
+  const isMqtt5 = "properties" in packet;
   const fields = [
-    level === 3 ? "MQTT 3.1" : level === 4 ? "MQTT 3.1.1" : `ProtocolLevel=${level}`,
-    `CleanSession=${digit(packet.cleansession)}`,
+    level === 3 ? "MQTT 3.1" : level === 4 ? "MQTT 3.1.1" : isMqtt5 ? "MQTT 5" : `ProtocolLevel=${level}`,
+    `${isMqtt5 ? "CleanStart" : "CleanSession"}=${digit(packet.cleansession)}`,
     `KeepAlive=${packet.keepalive}`,
     `ClientId=${showText(packet.clientid)}`,
   ];
   if (packet.isBridge) fields.push("Bridge=1");
   if (packet.hasUsername) fields.push(`Username=${packet.username === undefined ? "***" : showText(packet.username)}`);
   if (packet.hasPassword) fields.push("Password=***");
-  if (packet.lwt !== undefined) fields.push(`Will=(${describeMessage(packet.lwt, "", "").join(", ")})`);
+  if (packet.lwt !== undefined) {
+    const will = describeMessage(packet.lwt, "", "").concat(describeProperties(packet.lwt.properties));
+    fields.push(`Will=(${will.join(", ")})`);
+  }
   return fields;
 }
 

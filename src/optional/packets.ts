@@ -1,7 +1,8 @@
 /**
  * The bytes of one direction of a connection to packets as objects, for who looks on: a trace, a simulator. Knows
  * nothing of what packets mean, who may send them, or what came before, and takes what MQTT 3.1 and 3.1.1 have in
- * either direction: a packet that its receiver will refuse is what one wants to see.
+ * either direction: a packet that its receiver will refuse is what one wants to see. MQTT 5 is read by src/v5/trace.ts,
+ * where that is given.
  *
  * Invariant: however the stream is cut, the packets are the same; and no more of one is kept than `scratchCapacity`
  * bytes. What lies behind them is checked for its length alone, and missing in the packet, which is partial then.
@@ -34,6 +35,16 @@ export interface Passage {
   isPartial: boolean;
 }
 
+/**
+ * Properties of MQTT 5 by their names, as `Properties.toObject` of `mcu-mqtt/v5` has them; `{}` where a packet may have
+ * some and has none; undefined with other versions, and when they did not fit. `authenticationData` is there with the
+ * value undefined while it is hidden.
+ */
+export type TracedProperties = Record<
+  string,
+  number | string | Uint8Array | number[] | [name: string, value: string][] | undefined
+>;
+
 /** A message, or a will. */
 export interface TracedMessage {
   /** Undefined when it did not fit. */
@@ -44,15 +55,20 @@ export interface TracedMessage {
   payloadLength: number | undefined;
   qos: number;
   retain: boolean;
+  properties?: TracedProperties | undefined;
 }
 
 /** CONNECT, its fields named as the arguments of `mqtt.Client`; undefined: not sent, hidden, or it did not fit. */
 export interface ConnectPacket {
   type: "CONNECT";
-  /** 3 in MQTT 3.1, 4 in 3.1.1. Of any other level the fields from `clientid` on are not read. */
+  /**
+   * 3 in MQTT 3.1, 4 in 3.1.1, 5 in MQTT 5. Of any other level, and of 5 unless a reader was given for it, the fields
+   * from `clientid` on are not read.
+   */
   protocolLevel: number;
   /** The highest bit of the level, by which a bridge says that it is one. */
   isBridge: boolean;
+  /** In MQTT 5: Clean Start. */
   cleansession: boolean;
   /** Seconds. */
   keepalive: number;
@@ -62,12 +78,15 @@ export interface ConnectPacket {
   username: string | undefined;
   password: Uint8Array | undefined;
   lwt: TracedMessage | undefined;
+  properties?: TracedProperties | undefined;
 }
 
 export interface ConnackPacket {
   type: "CONNACK";
   sessionPresent: boolean;
+  /** In MQTT 5: the reason code. */
   returnCode: number;
+  properties?: TracedProperties | undefined;
 }
 
 export interface PublishPacket extends TracedMessage {
@@ -81,38 +100,71 @@ export interface PublishPacket extends TracedMessage {
 export interface AckPacket {
   type: "PUBACK" | "PUBREC" | "PUBREL" | "PUBCOMP" | "UNSUBACK";
   packetId: number;
+  /** In MQTT 5, but of UNSUBACK; 0 also when the packet leaves it out. */
+  reasonCode?: number;
+  /** Of UNSUBACK in MQTT 5. */
+  reasonCodes?: number[];
+  properties?: TracedProperties | undefined;
+}
+
+/** What one subscribes to; `nl`, `rap` and `rh` in MQTT 5: No Local, Retain As Published, Retain Handling. */
+export interface TracedSubscription {
+  topicFilter: string;
+  qos: number;
+  nl?: boolean;
+  rap?: boolean;
+  rh?: number;
 }
 
 export interface SubscribePacket {
   type: "SUBSCRIBE";
   packetId: number;
-  subscriptions: { topicFilter: string; qos: number }[];
+  subscriptions: TracedSubscription[];
+  properties?: TracedProperties | undefined;
 }
 
 export interface SubackPacket {
   type: "SUBACK";
   packetId: number;
+  /** In MQTT 5: the reason codes. */
   returnCodes: number[];
+  properties?: TracedProperties | undefined;
 }
 
 export interface UnsubscribePacket {
   type: "UNSUBSCRIBE";
   packetId: number;
   topicFilters: string[];
+  properties?: TracedProperties | undefined;
 }
 
 export interface EmptyPacket {
-  type: "PINGREQ" | "PINGRESP" | "DISCONNECT";
+  type: "PINGREQ" | "PINGRESP";
 }
 
-/** Bytes that are no packet of MQTT 3.1 or 3.1.1. It is the last of its direction: what follows cannot be read. */
+export interface DisconnectPacket {
+  type: "DISCONNECT";
+  /** In MQTT 5; 0 also when the packet leaves it out. */
+  reasonCode?: number;
+  properties?: TracedProperties | undefined;
+}
+
+/** Of MQTT 5 only. */
+export interface AuthPacket {
+  type: "AUTH";
+  reasonCode: number;
+  properties: TracedProperties | undefined;
+}
+
+/** Bytes that are no packet of the protocol. It is the last of its direction: what follows cannot be read. */
 export interface MalformedPacket {
   type: "MALFORMED";
   /** A code of `mcu-mqtt/core`: BAD_HEADER, BAD_REMAINING_LENGTH, BAD_LENGTH, BAD_QOS and so on. */
   error: number;
 }
 
-type Content =
+/** What is in a packet. */
+export type Content =
   | ConnectPacket
   | ConnackPacket
   | PublishPacket
@@ -121,6 +173,8 @@ type Content =
   | SubackPacket
   | UnsubscribePacket
   | EmptyPacket
+  | DisconnectPacket
+  | AuthPacket
   | MalformedPacket;
 
 /** A packet that has passed, told apart by `type`. */
@@ -131,7 +185,25 @@ export interface ReaderOptions {
   payload: boolean;
   credentials: boolean;
   scratchCapacity: number;
+  /** Undefined: connections with MQTT 5 are not read. */
+  mqtt5: Mqtt5Reader | undefined;
 }
+
+/** Reads one direction of a connection with MQTT 5. */
+export interface PacketReader5 {
+  /** Reads on. Returns 0, or an error: it was the last of the stream. */
+  push(bytes: Uint8Array, start: number, end: number): number;
+  /** Reads a CONNECT from its protocol level on, as `PacketReader.read` would do. */
+  connect(bytes: Uint8Array, at: number, end: number, kept: number): number;
+}
+
+/** Makes a `PacketReader5`. @param scratch where packets gather */
+export type Mqtt5Reader = (
+  text: Text,
+  scratch: Uint8Array,
+  options: ReaderOptions,
+  report: (content: Content, isPartial: boolean) => void,
+) => PacketReader5;
 
 /** The least `scratchCapacity`: what a CONNECT begins with. */
 export const SCRATCH_MIN = 16;
@@ -150,9 +222,9 @@ export const PASSWORD = 8;
 export const CONNECT_FIELDS = 10;
 
 /** By packet type. */
-const NAMES = [
+export const NAMES = [
   "", "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP", "SUBSCRIBE", "SUBACK", "UNSUBSCRIBE",
-  "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT",
+  "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "AUTH",
 ];
 
 /** Finds whole packets, of either direction. */
@@ -192,29 +264,39 @@ class PacketFramer extends Framer {
 /** Reads one direction of one connection. */
 export class PacketReader implements MessageHandler {
   private readonly _framer: PacketFramer;
+  private readonly _scratch: Uint8Array;
   private readonly _strings: Text;
   private readonly _isSent: boolean;
   private readonly _number: number;
   private readonly _options: ReaderOptions;
   private readonly _onPacket: (packet: Packet) => void;
+  private readonly _other: PacketReader | undefined;
+  /** Reads on since there was a CONNECT of MQTT 5. */
+  private _reader5: PacketReader5 | undefined = undefined;
   /** The stream cannot be read on. */
   private _isEnded = false;
   private _message: PublishPacket | undefined = undefined;
 
-  /** @param onPacket learns of each packet when its last byte has passed; must not throw */
+  /**
+   * @param onPacket learns of each packet when its last byte has passed; must not throw
+   * @param other of what comes in answer: is to read the version that CONNECT has said here
+   */
   constructor(
     text: Text,
     isSent: boolean,
     connectionNumber: number,
     options: ReaderOptions,
     onPacket: (packet: Packet) => void,
+    other?: PacketReader,
   ) {
-    this._framer = new PacketFramer(this, new Uint8Array(options.scratchCapacity));
+    this._scratch = new Uint8Array(options.scratchCapacity);
+    this._framer = new PacketFramer(this, this._scratch);
     this._strings = text;
     this._isSent = isSent;
     this._number = connectionNumber;
     this._options = options;
     this._onPacket = onPacket;
+    this._other = other;
   }
 
   /** Reads on. Bytes are looked at during the call only. */
@@ -222,7 +304,8 @@ export class PacketReader implements MessageHandler {
     if (this._isEnded) return;
     // If this throws, it was the last of the stream.
     this._isEnded = true;
-    const result = this._framer.push(bytes, start, end);
+    let result = this._reader5 === undefined ? this._framer.push(bytes, start, end) : start;
+    if (result >= 0 && this._reader5 !== undefined) result = this._reader5.push(bytes, result, end);
     if (result < 0) this._report({ type: "MALFORMED", error: result }, false);
     else this._isEnded = false;
   }
@@ -262,6 +345,13 @@ export class PacketReader implements MessageHandler {
 
   onAck(): void {} // Not by a Framer itself.
 
+  /** What comes from now on is MQTT 5. */
+  upgrade(): PacketReader5 {
+    const report = (content: Content, isPartial: boolean): void => this._report(content, isPartial);
+    const create = this._options.mqtt5 as Mqtt5Reader;
+    return (this._reader5 = create(this._strings, this._scratch, this._options, report));
+  }
+
   /** Any packet but PUBLISH: all that is behind its header is `bytes[start..end)`. Returns 0 or an error. */
   read(type: number, bytes: Uint8Array, start: number, end: number): number {
     const kept = Math.min(end, start + this._options.scratchCapacity);
@@ -296,6 +386,12 @@ export class PacketReader implements MessageHandler {
   private _connect(bytes: Uint8Array, start: number, end: number, kept: number): number {
     const at = findLevel(bytes, start);
     if (at === 0) return BAD_FIELD;
+    if (bytes[at] === 5 && this._options.mqtt5 !== undefined) {
+      if (this._other !== undefined) this._other.upgrade();
+      // What is behind it is not the framer's any more.
+      this._framer.stop();
+      return this.upgrade().connect(bytes, at, end, kept);
+    }
     const fields = new Int32Array(CONNECT_FIELDS);
     const error = findConnectFields(bytes, at, end, kept, fields);
     if (error === BAD_LENGTH) return error;
@@ -412,7 +508,7 @@ export function findConnectFields(
   return next === end ? 0 : BAD_LENGTH;
 }
 
-function readUint16(bytes: Uint8Array, at: number): number {
+export function readUint16(bytes: Uint8Array, at: number): number {
   return (bytes[at] << 8) | bytes[at + 1];
 }
 

@@ -5,13 +5,14 @@
  *     client.connect("broker");
  *
  * Puts it where it stands in CONNECT, at its end, and leaves the rest as it is, the will above all. Knows the layout of
- * CONNECT, whatever its protocol name (3.1).
+ * CONNECT, whatever its protocol name (3.1). With MQTT 5 CONNECT is encoded at each attempt anyway.
  *
  * Costs, in memory: a function; a CONNECT more while an attempt begins.
  */
 import { asData, checkField, wrong } from "../arguments.js";
 import type { Client } from "../client.js";
 import { headerLength, writeField, writeHeader } from "../encoder.js";
+import type { Session5 } from "../v5/session.js";
 import { CONNECT } from "../wire.js";
 
 /** Makes a password; "" or no bytes: none is sent. */
@@ -67,26 +68,28 @@ function withSecret(client: Client, packet: Uint8Array, secret: string | Uint8Ar
 }
 
 /**
- * Has `client`, one with a username, ask `callback` for its password at each attempt, right before the socket is
- * opened. Once for a client; what its constructor was given is not used then. What the callback throws, or a password
- * that is none, comes out of `connect`; in a later attempt, such as those of `autoreconnect`, it is the detail of
- * `connfail` with CONN_FAIL_SERVER_NOT_FOUND. It must not call the client.
+ * Has `client`, with 3.1.1 one with a username, ask `callback` for its password at each attempt, right before the
+ * socket is opened. Once for a client; what its constructor was given is not used then. What the callback throws, or a
+ * password that is none, comes out of `connect`; in a later attempt, such as those of `autoreconnect`, it is the detail
+ * of `connfail` with CONN_FAIL_SERVER_NOT_FOUND. It must not call the client.
  *
- * @throws TypeError for what is no function, and for a client without a username [MQTT-3.1.2-22]
+ * @throws TypeError for what is no function, and with 3.1.1 for a client without a username [MQTT-3.1.2-22]
  */
 export function withPassword<C extends Client>(client: C, callback: PasswordCallback): C {
   if (typeof (callback as unknown) !== "function") throw wrong("callback", "a function", callback);
   const connection = client.connection;
   const session = connection.session;
   const first = session._connect;
-  if ((first[flagsAt(first)] & HAS_USERNAME) === 0) {
+  const isMqtt5 = session.encoder.level === 5;
+  if (!isMqtt5 && (first[flagsAt(first)] & HAS_USERNAME) === 0) {
     throw new TypeError("password must not be given without a username");
   }
   const open = connection._open.bind(connection);
   const openWithPassword = (target: Parameters<typeof open>[0]): boolean => {
     const secret = asData("password", callback());
     checkField(client.text, "password", secret);
-    session._connect = withSecret(client, session._connect, secret);
+    if (isMqtt5) (session as Session5).fields.password = secret.length > 0 ? secret.slice() : undefined;
+    else session._connect = withSecret(client, session._connect, secret);
     return open(target);
   };
   Object.defineProperties(connection, { _open: { value: openWithPassword, configurable: true } });

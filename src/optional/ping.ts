@@ -80,7 +80,6 @@ class PingLink extends Link {
   /** Has PINGREQ leave each keep alive time. */
   force(): void {
     const session = this.session;
-    const periodMs = session.keepAliveMs - (session.keepAliveMs >> MARGIN);
     const connect = session.connect.bind(session);
     const push = session._push.bind(session);
     const pingDueMs = session._pingDueMs.bind(session);
@@ -102,7 +101,8 @@ class PingLink extends Link {
       _pingDueMs: {
         value: (): number => {
           const idleMs = pingDueMs();
-          const forcedMs = this._pingedMs + periodMs;
+          // With MQTT 5 the time may be the server's.
+          const forcedMs = this._pingedMs + session.keepAliveMs - (session.keepAliveMs >> MARGIN);
           return ((forcedMs - idleMs) | 0) < 0 ? forcedMs : idleMs;
         },
         configurable: true,

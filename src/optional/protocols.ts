@@ -117,7 +117,10 @@ export const MQTT_3_1: Codec = {
   decoder: (handler, scratch) => new OldDecoder(handler, scratch),
 };
 
-/** The same version, spoken by a bridge: level 0x84 for 3.1.1, 0x83 for 3.1. */
+/**
+ * The same version, spoken by a bridge: level 0x84 for 3.1.1, 0x83 for 3.1. Not MQTT 5, whose subscriptions have the
+ * options `nl` and `rap` for that: the constructor of a client throws a TypeError.
+ */
 export function bridged(codec: Codec): Codec {
   return {
     encoder: (text) => asBridge(codec.encoder(text)),
@@ -127,6 +130,7 @@ export function bridged(codec: Codec): Codec {
 
 /** Has an encoder set the bridge's bit. */
 function asBridge(encoder: PacketEncoder): PacketEncoder {
+  if (encoder.level === 5) throw new TypeError("bridged must not be given MQTT 5: subscribe with nl and rap");
   const connect = encoder.connect.bind(encoder);
   const connectAsBridge = (out: Uint8Array, offset: number, end: number, fields: ConnectFields): number => {
     const at = connect(out, offset, end, fields);

@@ -8,13 +8,15 @@
  * Takes away only what has not begun to leave: a message once sent is the broker's, too, and has to be completed.
  */
 import type { Hal, Timer } from "../../hal/socket.js";
-import { asInteger, isNil, wrong } from "../arguments.js";
+import { asData, asFlag, asInteger, asQos, isNil, wrong } from "../arguments.js";
 import type { DoneCallback, QoS } from "../callbacks.js";
 import type { Client, Data, Flag } from "../client.js";
 import { headerLength } from "../encoder.js";
 import type { Outbox } from "../outbox.js";
 import { DONE, ENTRY, EXPIRES, ID_SHIFT, LENGTH, SENT, SENT_AT_MS, STREAMED } from "../outbox.js";
-import { MAX_FIELD_LENGTH } from "../wire.js";
+import type { Client5 } from "../v5/client.js";
+import type { GivenProperties } from "../v5/properties.js";
+import { MAX_FIELD_LENGTH, PUBLISH } from "../wire.js";
 import { Link } from "./link.js";
 
 const MAX_MS = 1073741824;
@@ -39,7 +41,7 @@ export interface QueuePolicy {
 export interface Expiring {
   /**
    * Sets the age limit of the operation that was accepted last: call it directly behind a `publish` that answered true.
-   * Has no effect once the message has begun to leave.
+   * Has no effect once the message has begun to leave, nor where it expires before by itself (MQTT 5).
    *
    * @param afterMs 1..2^30, from now
    */
@@ -90,9 +92,16 @@ class QueueLink extends Link {
     if (outbox.operations === 0 || !this._isWaiting(outbox.operations - 1)) return;
     const entry = outbox.entry(outbox.operations - 1);
     const nowMs = this._hal.now();
+    let dueMs = (nowMs + afterMs) | 0;
+    if (this.connection.session.encoder.level === 5) {
+      // An even time is that of the message itself, which is not put off.
+      const isOwn = (outbox.table[entry] & EXPIRES) !== 0 && (outbox.table[entry + SENT_AT_MS] & 1) === 0;
+      const ownMs = outbox.table[entry + SENT_AT_MS];
+      dueMs = isOwn && ((ownMs - dueMs) | 0) < 0 ? ownMs : dueMs | 1;
+    }
     outbox.table[entry] |= EXPIRES;
-    outbox.table[entry + SENT_AT_MS] = nowMs + afterMs;
-    this._arm(nowMs, nowMs + afterMs);
+    outbox.table[entry + SENT_AT_MS] = dueMs;
+    this._arm(nowMs, dueMs);
   }
 
   /**
@@ -183,7 +192,9 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
   }
   const maxAgeMs = asInteger("maxAgeMs", policy.maxAgeMs, 0, 1, MAX_MS);
   const link = new QueueLink(client);
-  const publish = client.publish.bind(client);
+  // Its last argument is of MQTT 5.
+  const client5 = client as Client as Client5;
+  const publish = client5.publish.bind(client);
   const session = client.connection.session;
   const expire = (afterMs: number): void => {
     if (isNil(afterMs)) throw wrong("afterMs", "milliseconds", afterMs);
@@ -195,11 +206,16 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
     qos?: QoS | null,
     retain?: Flag | null,
     done?: DoneCallback | null,
+    properties?: GivenProperties | null,
   ): boolean => {
-    let isAccepted = publish(topic, payload, qos, retain, done);
-    const isFull = !isAccepted && session.accepts();
-    if (isFull && link.makeRoom(packetLength(topic, payload, qos), dropPolicy === "drop-oldest")) {
-      isAccepted = publish(topic, payload, qos, retain, done);
+    let isAccepted = publish(topic, payload, qos, retain, done, properties);
+    if (!isAccepted && session.accepts()) {
+      const length = session.encoder.level === 5
+        ? measure(client5, topic, payload, qos, retain, properties)
+        : packetLength(topic, payload, qos);
+      if (link.makeRoom(length, dropPolicy === "drop-oldest")) {
+        isAccepted = publish(topic, payload, qos, retain, done, properties);
+      }
     }
     if (isAccepted && maxAgeMs > 0) link.setAge(maxAgeMs);
     return isAccepted;
@@ -211,6 +227,28 @@ export function withQueuePolicy<C extends Client>(client: C, policy: QueuePolicy
     publish: { value: publishOrDrop, configurable: true },
   });
   return client as C & Expiring;
+}
+
+/**
+ * Bytes of a PUBLISH of MQTT 5, which only its encoder knows; NEVER_FITS when there can be none, or the broker would
+ * not take it.
+ */
+function measure(
+  client: Client5,
+  topic: string | number,
+  payload: Data,
+  qos: QoS | null | undefined,
+  retain: Flag | null | undefined,
+  properties: GivenProperties | null | undefined,
+): number {
+  const session = client.connection.session;
+  const scratch = new Uint8Array(session.outbox.arena.length);
+  const flags = (asQos("qos", qos) << 1) | (asFlag("retain", retain, false) ? 1 : 0);
+  const data = asData("payload", payload);
+  client.setProperties(PUBLISH, properties);
+  const end = session.encoder.publish(scratch, 0, scratch.length, flags, flags >> 1, String(topic), data);
+  client.setProperties(PUBLISH, undefined);
+  return end < 0 ? NEVER_FITS : end;
 }
 
 /** Bytes of a PUBLISH; NEVER_FITS or more when there can be none. */

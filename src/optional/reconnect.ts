@@ -25,6 +25,10 @@ import {
   CONNACK_REFUSED_PROTOCOL_VER,
   CONN_FAIL_SERVER_NOT_FOUND,
 } from "../errors.js";
+import type { Connection5 } from "../v5/connection.js";
+import type { Encoder5 } from "../v5/encoder.js";
+import type { MqttClient5 } from "../v5/face.js";
+import type { GivenProperties } from "../v5/properties.js";
 import { SUBSCRIBE } from "../wire.js";
 import { Link } from "./link.js";
 import type { Subscribing, SubscriptionLink } from "./subscriptions.js";
@@ -58,7 +62,10 @@ export interface ReconnectOptions {
    * one: 1 is one round, and none behind a loss. 0, the default: no limit.
    */
   maxRounds?: number;
-  /** True: tries again, `maxDelayMs` later, when the broker has refused the client. False by default: it stops. */
+  /**
+   * True: tries again, `maxDelayMs` later, when the broker has refused the client, also by DISCONNECT. False by
+   * default: it stops.
+   */
   retryRefused?: boolean;
   /** Numbers from 0 to 1; `Math.random` by default. */
   random?: () => number;
@@ -73,7 +80,8 @@ export interface ReconnectOptions {
  * - `"connecting"`: an attempt is under way.
  * - `"connected"`: a session is up, or about to end.
  * - `"waiting"`: a pause, then the next round begins.
- * - `"stopped"`: given up, because the broker has refused the client, or after `maxRounds`.
+ * - `"stopped"`: given up, because the broker has refused the client, or after `maxRounds`. With MQTT 5 also when the
+ *   broker's DISCONNECT says that it would be for nothing to come back, as when another client has taken the session.
  */
 export type ConnectionState = "idle" | "connecting" | "connected" | "waiting" | "stopped";
 
@@ -86,7 +94,10 @@ export interface StateInfo {
   round: number;
   /** Length of the pause, if it is one. */
   delayMs: number;
-  /** As of `connfail` or `offline`, where an attempt or a session has ended; 0 elsewhere. */
+  /**
+   * As of `connfail` or `offline`, where an attempt or a session has ended; 0 elsewhere. With MQTT 5 the reason code of
+   * the DISCONNECT for which it has stopped.
+   */
   reason: number;
   /** As of `connfail`. */
   detail: unknown;
@@ -113,8 +124,10 @@ export interface Reconnecting extends Subscribing {
    *
    * Answers true also when the platform has no socket left: that attempt has failed. While it is waiting, this ends the
    * pause; what was subscribed is asked for again all the same.
+   *
+   * @param properties with MQTT 5: of CONNECT
    */
-  connect(ok?: ConnectCallback | null, fail?: ConnfailCallback | null): boolean;
+  connect(ok?: ConnectCallback | null, fail?: ConnfailCallback | null, properties?: GivenProperties | null): boolean;
 }
 
 const MAX_MS = 1073741824;
@@ -128,6 +141,13 @@ const OPTIONS: Record<string, number[]> = {
 };
 // With its rows, on XS: what a preloaded module does not freeze is given RAM there.
 Object.freeze(OPTIONS, true);
+/** From here on a reason code of MQTT 5 says that something has failed. */
+const FAILURE = 0x80;
+/**
+ * Of these, a bit for each, those behind which the same would come again: for what the client is or has said, or since
+ * another has taken over its session.
+ */
+const FINAL = 0xe2154f6;
 /** Pause before what could not be queued is tried once more, unless an operation has ended before. */
 const ROOM_MS = 1000;
 
@@ -204,6 +224,8 @@ class ReconnectLink extends Link {
   private _isStable = false;
   /** There are subscriptions to be asked for again, and there was no room. */
   private _isShort = false;
+  /** The reason code of the broker's DISCONNECT, if it is final; 0: there was none. */
+  private _dismissal = 0;
   /** The state was not told. */
   private _isUntold = false;
   private readonly _info: StateInfo = { host: "", port: 0, round: 0, delayMs: 0, reason: 0, detail: undefined };
@@ -222,6 +244,15 @@ class ReconnectLink extends Link {
     this._timer = this._hal.createTimer(() => {
       this._onTimer();
     });
+    if (connection.session.encoder.level === 5) {
+      const connection5 = connection as Connection5;
+      const onDisconnect = connection5.onDisconnect.bind(connection);
+      const disconnected = (reasonCode: number): void => {
+        if (isFinal(reasonCode)) this._dismissal = reasonCode;
+        onDisconnect(reasonCode);
+      };
+      Object.defineProperties(connection, { onDisconnect: { value: disconnected, configurable: true } });
+    }
     table.onRenewal = (filter, code) => {
       this._renewed(filter, code);
     };
@@ -302,9 +333,11 @@ class ReconnectLink extends Link {
 
   override onOffline(reason: number): void {
     this._report();
+    const dismissal = this._dismissal;
     this._isShort = false;
+    this._dismissal = 0;
     if (!this._isWanted) this._set("idle", 0, reason, undefined);
-    else if (this.connection.isIdle()) this._fail(0, reason, undefined);
+    else if (this.connection.isIdle()) this._give(dismissal > 0, dismissal || reason, undefined);
     else this._set("connecting", 0, 0, undefined);
     this._report();
     super.onOffline(reason);
@@ -341,10 +374,16 @@ class ReconnectLink extends Link {
 
   /** An attempt has failed. */
   private _finish(reason: number, detail: unknown): void {
-    const settings = this._settings;
     const isRefused = reason === CONNACK_REFUSED_PROTOCOL_VER || reason === CONNACK_REFUSED_ID_REJECTED ||
-      reason === CONNACK_REFUSED_BAD_USER_OR_PASS || reason === CONNACK_REFUSED_NOT_AUTHORIZED;
+      reason === CONNACK_REFUSED_BAD_USER_OR_PASS || reason === CONNACK_REFUSED_NOT_AUTHORIZED ||
+      (this.connection.session.encoder.level === 5 && isFinal(reason));
     if (!isRefused && this._at + 1 < this._targets.length) return this._begin(this._at + 1);
+    this._give(isRefused, reason, detail);
+  }
+
+  /** It is to be tried again later, or, if the broker does not want the client, not at all. */
+  private _give(isRefused: boolean, reason: number, detail: unknown): void {
+    const settings = this._settings;
     if (isRefused && !settings.retryRefused) this._stop(reason, detail);
     else this._fail(isRefused ? settings.maxDelayMs : 0, reason, detail);
   }
@@ -399,6 +438,7 @@ class ReconnectLink extends Link {
   /** Asks again for what the broker has forgotten, as far as there is room, in as few packets as it takes. */
   private _renew(): void {
     const table = this._table;
+    const encoder = this.connection.session.encoder as Encoder5;
     // The return codes of one packet must fit the receive buffer.
     let most = this.connection.rx.length - 2;
     this._isShort = false;
@@ -406,9 +446,19 @@ class ReconnectLink extends Link {
       const filters = table.stale(most);
       if (filters === undefined) return;
       table.isRenewing = true;
+      if (table.identifier > 0) encoder.properties = { subscriptionIdentifier: table.identifier };
       const result = this.connection.queue(SUBSCRIBE, filters, "");
+      if (table.identifier > 0) encoder.properties = undefined;
       table.isRenewing = false;
-      if (result < 0) most = Object.keys(filters).length >> 1;
+      if (result >= 0) continue;
+      const names = Object.keys(filters);
+      if (names.length > 1 || result > -FAILURE) {
+        most = names.length >> 1;
+      } else {
+        // With this broker it is for nothing to try again.
+        table.drop(names[0]);
+        this._renewed(names[0], -result);
+      }
     }
     this._isShort = true;
   }
@@ -538,15 +588,24 @@ export function withReconnect<C extends Client>(client: C, options?: ReconnectOp
   });
   if (settings.targets.length > 0) {
     const first = settings.targets[0];
-    const connect = client.connect.bind(client);
-    const connectFirst = (ok?: ConnectCallback | null, fail?: ConnfailCallback | null): boolean => {
+    const connect = (client as Client as MqttClient5).connect.bind(client);
+    const connectFirst = (
+      ok?: ConnectCallback | null,
+      fail?: ConnfailCallback | null,
+      properties?: GivenProperties | null,
+    ): boolean => {
       const okCallback = asCallback("ok", ok);
       const failCallback = asCallback("fail", fail);
-      return connect(first.host, first.port, first.secure, okCallback, failCallback);
+      return connect(first.host, first.port, first.secure, false, okCallback, failCallback, properties);
     };
     Object.defineProperties(client, { connect: { value: connectFirst, configurable: true } });
   }
   return subscribing as C & Reconnecting;
+}
+
+function isFinal(reasonCode: number): boolean {
+  const failure = reasonCode - FAILURE;
+  return failure >= 0 && failure < 32 && ((FINAL >> failure) & 1) === 1;
 }
 
 function asNumber(name: string, value: unknown): number {

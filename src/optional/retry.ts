@@ -144,13 +144,17 @@ class Retry {
 /**
  * Has `client` send again what has no answer. Once for a client, and before its first `connect`.
  *
- * @throws TypeError or RangeError that names the option
+ * @throws TypeError or RangeError that names the option; TypeError for a client of MQTT 5, which forbids it
+ *   [MQTT-4.4.0-1]
  */
 export function withRetry<C extends Client>(client: C, options?: RetryOptions | null): C {
   const given: unknown = options === undefined || options === null ? {} : options;
   if (typeof given !== "object") throw wrong("options", "an object", given);
   const table = given as Record<string, unknown>;
   for (const name in table) if (name !== "retryIntervalMs") throw new TypeError("unknown option " + show(name));
+  if (client.connection.session.encoder.level === 5) {
+    throw new TypeError("client must not be one of MQTT 5, which does not allow to send again within a connection");
+  }
   new Retry(client, asInteger("retryIntervalMs", table.retryIntervalMs, DEFAULT_MS, 1, MAX_MS)).join();
   return client;
 }

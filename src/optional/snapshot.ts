@@ -5,7 +5,7 @@
  *     client.restore(bytes.subarray(0, store.read(bytes)));           // after waking up, before connect
  *     store.write(bytes, 0, client.snapshot(bytes));                  // right before sleeping
  *
- * Layout, numbers in network order; version 1:
+ * Layout, numbers in network order; version 1, with MQTT 5 version 5:
  *
  *     "MQS", version | bytes of the whole | CRC-32 of the rest | last packet id | identity: length, client identifier
  *           3      1                    4                    4                2               2
@@ -35,7 +35,7 @@ import { PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL } from "../wire.js";
 
 /** `restore`: there are no bytes, or fewer than were written. */
 export const SNAPSHOT_SHORT = -40;
-/** `restore`: these bytes are no snapshot, or one of another version. */
+/** `restore`: these bytes are no snapshot, or one of another version, be it of MQTT. */
 export const SNAPSHOT_VERSION = -41;
 /** `restore`: the bytes are damaged. */
 export const SNAPSHOT_CHECKSUM = -42;
@@ -75,7 +75,6 @@ export interface Snapshotting {
 const HEADER = 12;
 /** Bytes of a PUBREL, which takes the place of a message: there is none that has less. */
 const MIN_PACKET = 4;
-const VERSION = 1;
 /** State, packet id, length, age. */
 const ENTRY_HEADER = 11;
 /** As far as integers are exact. */
@@ -87,15 +86,18 @@ const CRC_32 = [
 ];
 // On XS: what a preloaded module does not freeze is given RAM there.
 Object.freeze(CRC_32, true);
-/** "MQS" and the version. */
-const MAGIC = 0x4d515300 | VERSION;
+/** "MQS". Behind it stands the version. */
+const MAGIC = 0x4d515300;
 
 class Snapshot {
   private readonly _client: Client;
   private readonly _identity: Uint8Array;
+  private readonly _magic: number;
 
   constructor(client: Client) {
     this._client = client;
+    // Packets of the one version mean something else in the other.
+    this._magic = MAGIC | (client.connection.session.encoder.level || 1);
     const bytes = new Uint8Array(4 * client.clientId.length);
     this._identity = bytes.slice(0, client.text.encode(client.clientId, bytes, 0, bytes.length));
   }
@@ -113,7 +115,7 @@ class Snapshot {
   write(into: Uint8Array): void {
     const session = this._client.connection.session;
     const outbox = session.outbox;
-    const nowMs = this._client.hal.now();
+    const nowMs = this._whole(this._client.hal.now());
     let at = put(into, HEADER, 2, outbox.lastPacketId);
     at = put(into, at, 2, this._identity.length);
     into.set(this._identity, at);
@@ -138,7 +140,7 @@ class Snapshot {
       at += length;
     }
     put(into, countAt, 4, count);
-    put(into, 0, 4, MAGIC);
+    put(into, 0, 4, this._magic);
     put(into, 4, 4, at);
     put(into, 8, 4, crc32(into, at));
   }
@@ -146,7 +148,7 @@ class Snapshot {
   /** Reads all of it once to see that it is right, and once more to take it over. */
   restore(from: Uint8Array, sleptMs: number): number {
     if (from.length < HEADER) return SNAPSHOT_SHORT;
-    if (take(from, 0, 4) !== MAGIC) return SNAPSHOT_VERSION;
+    if (take(from, 0, 4) !== this._magic) return SNAPSHOT_VERSION;
     const end = take(from, 4, 4);
     if (end < HEADER || end > from.length) return SNAPSHOT_SHORT;
     if (take(from, 8, 4) !== crc32(from, end)) return SNAPSHOT_CHECKSUM;
@@ -163,7 +165,7 @@ class Snapshot {
   private _entries(from: Uint8Array, start: number, end: number, sleptMs: number, isForReal: boolean): number {
     const session = this._client.connection.session;
     const outbox = session.outbox;
-    const nowMs = this._client.hal.now();
+    const nowMs = this._whole(this._client.hal.now());
     const received = 2 * take(from, start, 2);
     let at = start + 2 + received;
     if (CONTROL_CAPACITY + received > session.control.length) return SNAPSHOT_CAPACITY;
@@ -185,7 +187,7 @@ class Snapshot {
       outbox.arena.set(from.subarray(body, at), tail);
       outbox.add(tail + length, state, packetId);
       // However long ago it was: on a clock of 32 bits a time too far back would be ahead.
-      const leftMs = (take(from, body - 4, 4) | 0) - sleptMs;
+      const leftMs = (take(from, body - 4, 4) | 0) - this._whole(sleptMs);
       outbox.table[outbox.entry(i) + SENT_AT_MS] = nowMs + (leftMs > 0 ? leftMs : 0);
     }
     if (bytes > outbox.arena.length || count * ENTRY > outbox.table.length) return SNAPSHOT_CAPACITY;
@@ -198,6 +200,11 @@ class Snapshot {
       outbox.free = 0;
     }
     return count;
+  }
+
+  /** With MQTT 5 an even time: whether one is odd means something there. */
+  private _whole(timeMs: number): number {
+    return this._client.connection.session.encoder.level === 5 ? timeMs - (timeMs % 2) : timeMs;
   }
 
   /** True when the session keeps this entry without the connection. */

@@ -24,11 +24,18 @@ import { headerLength, writeHeader } from "../encoder.js";
 import { NO_ROOM } from "../errors.js";
 import { STREAMED } from "../outbox.js";
 import type { PayloadStream, Session } from "../session.js";
-import { MAX_REMAINING_LENGTH, PUBACK, PUBREC } from "../wire.js";
+import type { Client5 } from "../v5/client.js";
+import type { GivenProperties } from "../v5/properties.js";
+import type { Session5 } from "../v5/session.js";
+import { MAX_REMAINING_LENGTH, PUBACK, PUBLISH, PUBREC } from "../wire.js";
 import { Link } from "./link.js";
 
 /** `offline`: the source of a message did not give what it had promised. */
 export const END_SOURCE = -14;
+
+/** From here on a reason code of MQTT 5 says that something has failed; the one of a packet that is too large. */
+const FAILURE = 0x80;
+const PACKET_TOO_LARGE = 0x95;
 
 /** What a message is read from. */
 export interface Source {
@@ -51,6 +58,8 @@ export interface Streams {
    * Publishes what `source` has; otherwise as `publish`, with its answer and its callback. The source is read while the
    * message is sent, each time that it is sent, until it is acknowledged. Also false while another message is streamed,
    * and whenever no session is up. It is not part of a snapshot.
+   *
+   * @param properties of the message, with MQTT 5; whose limits the whole of it is subject to
    */
   publishFrom(
     topic: string | number,
@@ -58,18 +67,21 @@ export interface Streams {
     qos?: QoS | null,
     retain?: Flag | null,
     done?: DoneCallback | null,
+    properties?: GivenProperties | null,
   ): boolean;
   /**
    * Begins a message at QoS 0 of `byteLength` bytes, 1 or more, which `write` will bring. Returns as `publish`; also
    * false while another message is streamed. It ends with the connection.
    *
    * @param onWritable called when `write` has taken less than it was given, and can take more
+   * @param properties as of `publishFrom`
    */
   beginPublish(
     topic: string | number,
     byteLength: number,
     retain?: Flag | null,
     onWritable?: WritableCallback | null,
+    properties?: GivenProperties | null,
   ): boolean;
   /**
    * The next bytes of the message that was begun, `bytes[start..end)`; read during the call only. Returns how many were
@@ -79,9 +91,6 @@ export interface Streams {
    */
   write(bytes: Uint8Array, start?: number, end?: number): number;
 }
-
-/** What the broker does not take has its reason code below 0, as with other operations. */
-const TOO_LARGE = -0x95;
 
 /** Nothing was begun, or all was written; something is to be written; what was to be written is lost. */
 const CLOSED = 0;
@@ -127,9 +136,13 @@ class StreamLink extends Link implements PayloadStream {
    * @param name what `total` is to the application
    */
   begin(topic: string, name: string, total: number, flags: number, source: Source | undefined): number {
+    const session = this._session as Session5;
+    const isMqtt5 = this._session.encoder.level === 5;
+    if (isMqtt5) session.refusal = 0;
     if (this._isBusy()) return NO_ROOM;
     let result = this._add(topic, name, total, flags);
     if (result === NO_ROOM && this.connection.makeRoom()) result = this._add(topic, name, total, flags);
+    if (isMqtt5 && result <= -FAILURE) session.refusal = -result;
     if (result < 0) return result;
     this._source = source;
     this._total = total;
@@ -161,9 +174,10 @@ class StreamLink extends Link implements PayloadStream {
       const most = String(MAX_REMAINING_LENGTH + total - length);
       throw new RangeError(name + " must be at most " + most + " with this topic, not " + String(total));
     }
+    const header = headerLength(length);
     const most = session.encoder.maximumPacketSize;
-    if (most !== undefined && headerLength(length) + length > most) return TOO_LARGE;
-    const moved = start + headerLength(length);
+    if (most !== undefined && header + length > most) return -PACKET_TOO_LARGE;
+    const moved = start + header;
     arena.copyWithin(moved, body, end);
     writeHeader(arena, start, arena[start], length);
     outbox.add(moved + end - body + 1, ack | STREAMED, packetId);
@@ -280,6 +294,19 @@ class StreamLink extends Link implements PayloadStream {
   }
 }
 
+/** Calls `begin`, and has the PUBLISH that it writes say these properties. */
+function withProperties(client: Client, properties: unknown, begin: () => number): number {
+  if (isNil(properties)) return begin();
+  if (client.connection.session.encoder.level !== 5) throw new TypeError("properties belongs to MQTT 5");
+  const client5 = client as Client5;
+  try {
+    client5.setProperties(PUBLISH, properties);
+    return begin();
+  } finally {
+    client5.setProperties(PUBLISH, undefined);
+  }
+}
+
 /**
  * Gives `client` the methods `publishFrom`, `beginPublish` and `write`. Once for a client.
  *
@@ -289,7 +316,7 @@ class StreamLink extends Link implements PayloadStream {
 export function withStreams<C extends Client>(client: C, pieceCapacity?: number | null): C & Streams {
   const link = new StreamLink(client, asInteger("pieceCapacity", pieceCapacity, 512, 1, 65536));
   const streams: Streams = {
-    publishFrom(topic, source, qos, retain, done) {
+    publishFrom(topic, source, qos, retain, done, properties) {
       const name = client.topicName(topic);
       if ((source as unknown) === null || typeof source !== "object" || typeof source.read !== "function") {
         throw wrong("source", "an object with byteLength and read", source);
@@ -298,17 +325,21 @@ export function withStreams<C extends Client>(client: C, pieceCapacity?: number 
       const total = asInteger("source.byteLength", source.byteLength, 0, 1, MAX_REMAINING_LENGTH);
       const flags = (asQos("qos", qos) << 1) | (asFlag("retain", retain, false) ? 1 : 0);
       const callback = asCallback("callback", done);
-      if (!isQueued(link.begin(name, "source.byteLength", total, flags, source))) return false;
+      const result = withProperties(client, properties, () =>
+        link.begin(name, "source.byteLength", total, flags, source));
+      if (!isQueued(result)) return false;
       if (callback !== undefined) client.on("puback", callback);
       return true;
     },
-    beginPublish(topic, byteLength, retain, onWritable) {
+    beginPublish(topic, byteLength, retain, onWritable, properties) {
       const name = client.topicName(topic);
       if (isNil(byteLength)) throw wrong("byteLength", "bytes", byteLength);
       const total = asInteger("byteLength", byteLength, 0, 1, MAX_REMAINING_LENGTH);
       const flags = asFlag("retain", retain, false) ? 1 : 0;
       const callback = asCallback("onWritable", onWritable);
-      if (!isQueued(link.begin(name, "byteLength", total, flags, undefined))) return false;
+      const result = withProperties(client, properties, () =>
+        link.begin(name, "byteLength", total, flags, undefined));
+      if (!isQueued(result)) return false;
       link.onWritable = callback;
       return true;
     },

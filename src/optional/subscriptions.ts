@@ -15,6 +15,8 @@ import type { Client } from "../client.js";
 import type { Subscriptions } from "../codec.js";
 import { NO_ROOM } from "../errors.js";
 import { ACK, DONE, LENGTH, OFFSET } from "../outbox.js";
+import type { Encoder5 } from "../v5/encoder.js";
+import type { GivenProperties } from "../v5/properties.js";
 import { SUBACK, SUBSCRIBE, SUBSCRIPTION_FAILURE, UNSUBACK } from "../wire.js";
 import { Link } from "./link.js";
 
@@ -30,8 +32,9 @@ export interface SubscriptionOptions {
 export interface Subscribing {
   /**
    * A new table of what the broker has granted: the QoS by Topic Filter. A filter is in it from its SUBACK until its
-   * UNSUBACK, until it is subscribed again and refused, or until the session that it belongs to is gone: a clean one
-   * with its connection, another when the next CONNACK says so. Outcomes count in the order of the calls.
+   * UNSUBACK, unless that refuses, until it is subscribed again and refused, or until the session that it belongs to is
+   * gone: a clean one with its connection, another when the next CONNACK says so. Outcomes count in the order of the
+   * calls.
    */
   subscriptions(): Record<string, number>;
   /** For `withReconnect`. @internal */
@@ -46,8 +49,10 @@ const STALE = -2;
 /** One filter. */
 class Row {
   readonly name: string;
-  /** The QoS that was asked for, in what the broker has answered last. */
+  /** The options that were asked for, in what the broker has answered last: the QoS, with MQTT 5 more. */
   asked = 0;
+  /** The subscription identifier of that; 0: none. */
+  identifier = 0;
   /** The QoS granted, NONE or STALE. */
   code = NONE;
   /** SUBSCRIBEs without an outcome. */
@@ -63,10 +68,12 @@ class Operation {
   readonly filters: Subscriptions;
   readonly isSubscribe: boolean;
   readonly isRenewal: boolean;
+  readonly identifier: number;
   /** Its outcome is in the table, and is still to be told. */
   isOver = false;
 
-  constructor(filters: Subscriptions, isSubscribe: boolean, isRenewal: boolean) {
+  constructor(filters: Subscriptions, isSubscribe: boolean, isRenewal: boolean, identifier: number) {
+    this.identifier = identifier;
     this.filters = filters;
     this.isSubscribe = isSubscribe;
     this.isRenewal = isRenewal;
@@ -79,6 +86,8 @@ export class SubscriptionLink extends Link {
   keeps = false;
   /** What is being queued is asked for again. The application does not hear of its outcome as of one of its own. */
   isRenewing = false;
+  /** The subscription identifier of what `stale` has returned last; 0: none. */
+  identifier = 0;
   /** Learns of each filter that was: the return code. */
   onRenewal: ((filter: string, code: number) => void) | undefined = undefined;
   private readonly _callbacks: Callbacks;
@@ -93,7 +102,7 @@ export class SubscriptionLink extends Link {
   }
 
   /** A packet with these filters was written. Returns false, and does nothing, when the table cannot take them. */
-  accept(isSubscribe: boolean, filters: Subscriptions): boolean {
+  accept(isSubscribe: boolean, filters: Subscriptions, identifier: number): boolean {
     const rows = this._rows;
     if (isSubscribe) {
       let count = rows.length;
@@ -110,7 +119,7 @@ export class SubscriptionLink extends Link {
         this._settle(row, NONE);
       }
     }
-    this._operations.push(new Operation(filters, isSubscribe, this.isRenewing));
+    this._operations.push(new Operation(filters, isSubscribe, this.isRenewing, identifier));
     return true;
   }
 
@@ -123,7 +132,10 @@ export class SubscriptionLink extends Link {
     return table;
   }
 
-  /** Filters to be asked for again, `most` at most, with the QoS of the last time; undefined: there are none. */
+  /**
+   * Filters to be asked for again in one packet, `most` at most, with the options of the last time; undefined: there
+   * are none. `identifier` is that of all of them.
+   */
   stale(most: number): Subscriptions | undefined {
     let filters: Subscriptions | undefined = undefined;
     let count = 0;
@@ -131,11 +143,22 @@ export class SubscriptionLink extends Link {
     for (let i = 0; i < rows.length && count < most; i++) {
       const row = rows[i];
       if (row.code !== STALE || row.pending > 0) continue;
-      if (filters === undefined) filters = Object.create(null) as Subscriptions;
+      if (filters === undefined) {
+        filters = Object.create(null) as Subscriptions;
+        this.identifier = row.identifier;
+      } else if (row.identifier !== this.identifier) {
+        continue;
+      }
       filters[row.name] = row.asked;
       count++;
     }
     return filters;
+  }
+
+  /** A filter is not to be asked for any more. */
+  drop(filter: string): void {
+    const row = this._find(filter);
+    if (row !== undefined) this._settle(row, NONE);
   }
 
   /** A session has begun. */
@@ -210,10 +233,16 @@ export class SubscriptionLink extends Link {
     for (const filter in operation.filters) {
       const row = this._find(filter);
       let code = NONE;
-      if (row !== undefined && operation.isSubscribe && granted !== undefined) {
-        row.pending--;
-        row.asked = operation.filters[filter];
-        if (granted[at] < SUBSCRIPTION_FAILURE) code = granted[at];
+      if (row !== undefined && granted !== undefined) {
+        const isRefused = granted[at] >= SUBSCRIPTION_FAILURE;
+        if (operation.isSubscribe) {
+          row.pending--;
+          row.asked = operation.filters[filter];
+          row.identifier = operation.identifier;
+          if (!isRefused) code = granted[at];
+        } else if (isRefused) {
+          code = row.code;
+        }
       }
       at++;
       if (row !== undefined) this._settle(row, code);
@@ -268,7 +297,10 @@ export function withSubscriptions<C extends Client>(client: C, options?: Subscri
     table: Record<string, unknown>,
   ): number => {
     const behind = encode(out, offset, end, type, packetId, table);
-    return behind < 0 || link.accept(type === SUBSCRIBE, table as Subscriptions) ? behind : NO_ROOM;
+    if (behind < 0) return behind;
+    const given = (encoder as Encoder5).properties as GivenProperties | null | undefined;
+    const identifier = given ? given.subscriptionIdentifier || 0 : 0;
+    return link.accept(type === SUBSCRIBE, table as Subscriptions, identifier) ? behind : NO_ROOM;
   };
   const forget = session.lost.bind(session);
   const lost = (): void => {

@@ -6,7 +6,9 @@
  *
  *     const mqtt = createMqtt(traced(hal, (packet) => print(describePacket(packet))), MQTT_3_1_1);
  *
- * Payloads, user names and passwords are not part of what it tells unless that is asked for.
+ * Payloads, user names, passwords and authentication data are not part of what it tells unless that is asked for.
+ * Connections with MQTT 5 are read when the options have `readMqtt5` of src/v5/trace.ts; on one with 3.1.1 it does
+ * nothing.
  *
  * Invariant: what passes is the same with it and without it, whatever passes and whatever the listener does, as long as
  * it does not call a client: it is called within what the client does.
@@ -14,22 +16,27 @@
 import type { Hal, Socket, SocketFailure, SocketHandler, Text } from "../../hal/socket.js";
 import { asCallback, asFlag, asInteger, isNil, show, wrong } from "../arguments.js";
 import { MAX_REMAINING_LENGTH } from "../wire.js";
-import type { Packet, ReaderOptions } from "./packets.js";
+import type { Mqtt5Reader, Packet, ReaderOptions } from "./packets.js";
 import { PacketReader, SCRATCH_MIN } from "./packets.js";
 
 export { describeConnection, describePacket } from "./packet-text.js";
 export type {
   AckPacket,
+  AuthPacket,
   ConnackPacket,
   ConnectPacket,
+  DisconnectPacket,
   EmptyPacket,
   MalformedPacket,
+  Mqtt5Reader,
   Packet,
   Passage,
   PublishPacket,
   SubackPacket,
   SubscribePacket,
   TracedMessage,
+  TracedProperties,
+  TracedSubscription,
   UnsubscribePacket,
 } from "./packets.js";
 
@@ -58,13 +65,17 @@ export interface ConnectionEvent {
 export interface TraceOptions {
   /** True: the payloads, too, as far as they fit. Default: false. */
   payload?: boolean;
-  /** True: user name and password of CONNECT, too, and the query of an address. Default: false. */
+  /**
+   * True: user name and password of CONNECT, too, authentication data, and the query of an address. Default: false.
+   */
   credentials?: boolean;
   /**
    * Bytes that are kept of one packet, 16 or more; allotted twice for each connection. What is longer is told as far as
    * it is known. Default: the platform's `rxCapacity`.
    */
   scratchCapacity?: number;
+  /** `readMqtt5`, to read connections with MQTT 5. Default: of those only what CONNECT begins with is told. */
+  mqtt5?: Mqtt5Reader;
   /** Learns what happens to connections. As `onPacket`, it must not call a client. */
   onConnection?: (event: ConnectionEvent) => void;
 }
@@ -75,7 +86,7 @@ interface Variable {
   configure?(settings: object): Hal;
 }
 
-const OPTIONS = ["payload", "credentials", "scratchCapacity", "onConnection"];
+const OPTIONS = ["payload", "credentials", "scratchCapacity", "mqtt5", "onConnection"];
 
 /** What the connections of a HAL have in common. */
 class Tracer {
@@ -99,6 +110,7 @@ class Tracer {
       scratchCapacity: asInteger(
         "scratchCapacity", options.scratchCapacity, byDefault, SCRATCH_MIN, MAX_REMAINING_LENGTH,
       ),
+      mqtt5: asCallback("mqtt5", options.mqtt5),
     };
     this._hal = hal;
     this._onPacket = onPacket;
@@ -166,8 +178,8 @@ class TracedSocket implements Socket, SocketHandler {
     this._port = port;
     this._isSecure = isSecure;
     this._handler = handler;
-    this._sent = new PacketReader(tracer.text, true, connectionNumber, tracer.options, tell);
     this._received = new PacketReader(tracer.text, false, connectionNumber, tracer.options, tell);
+    this._sent = new PacketReader(tracer.text, true, connectionNumber, tracer.options, tell, this._received);
   }
 
   /** The platform was asked for the socket, and has none left if that is undefined. */

@@ -24,7 +24,7 @@ import {
 } from "./wire.js";
 
 /**
- * A method of authentication, the client's side: takes what the server says and answers it [MQTT-4.12.0-3]. One
+ * A method of authentication, the client's side: takes what the server says and answers it [MQTT5-4.12.0-3]. One
  * exchange at a time: `init`, then `handleAuth` for each packet of the server that belongs to it. An exchange that
  * breaks off is not ended: the next one begins with `init`.
  */
@@ -50,7 +50,7 @@ export type ReauthenticateCallback = (client: Client, isDone: boolean) => void;
 /** What `withAuth` adds. */
 export interface Authenticating {
   /**
-   * Authenticates again in the running session [MQTT-4.12.1-1]. A server that refuses ends the session with
+   * Authenticates again in the running session [MQTT5-4.12.1-1]. A server that refuses ends the session with
    * DISCONNECT.
    *
    * @returns false when no session is up, or an earlier call is not over

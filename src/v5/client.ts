@@ -66,7 +66,7 @@ export interface Events5 extends Omit<Events, "connect" | "message" | "overflow"
 export interface FilterOptions {
   /** 0 by default. */
   qos?: QoS | null;
-  /** No Local: messages of this client do not come back. Not of a shared subscription [MQTT-3.8.3-4]. */
+  /** No Local: messages of this client do not come back. Not of a shared subscription [MQTT5-3.8.3-4]. */
   nl?: Flag | null;
   /** Retain As Published: RETAIN as the publisher has set it. */
   rap?: Flag | null;
@@ -302,7 +302,7 @@ export class Client5 extends Client {
   }
 }
 
-/** Checks the filter of a shared subscription: a name, and a filter behind it [MQTT-4.8.2-1] [MQTT-4.8.2-2]. */
+/** Checks the filter of a shared subscription: a name, and a filter behind it [MQTT5-4.8.2-1] [MQTT5-4.8.2-2]. */
 function checkShared(filter: string): void {
   const end = filter.indexOf("/", 7);
   const name = filter.substring(7, end);

@@ -6,6 +6,8 @@
  */
 import type { Callbacks } from "../callbacks.js";
 import { Connection } from "../connection.js";
+import { END_BY_APPLICATION } from "../errors.js";
+import { LEAVING } from "../session.js";
 import { CONNACK } from "../wire.js";
 import { Callbacks5 } from "./client.js";
 import type { Session5, SessionHandler5 } from "./session.js";
@@ -70,10 +72,12 @@ export class Connection5 extends Connection implements SessionHandler5 {
     }
   }
 
-  override onEnd(reason: number): void {
-    const detail = this.detail;
+  override _finish(reason: number, detail?: unknown): void {
+    // A connection that ends before DISCONNECT has left ends for the reason that it was to say.
+    const session = this.session;
+    const isOwn = session._phase === LEAVING && session._endReason !== END_BY_APPLICATION;
+    super._finish(isOwn ? session._endReason : reason, this.detail || detail);
     this.detail = undefined;
-    this._finish(reason, detail);
   }
 
   onProperties(type: number, packetId: number): void {

@@ -8,7 +8,14 @@
  */
 import type { DecoderHandler, MessageHandler } from "../codec.js";
 import { AWAIT_BODY, checkFlags, Framer } from "../decoder.js";
-import { BAD_FIELD, BAD_HEADER, BAD_LENGTH, BAD_PACKET_ID, UNEXPECTED_PACKET } from "../errors.js";
+import {
+  BAD_FIELD,
+  BAD_HEADER,
+  BAD_LENGTH,
+  BAD_PACKET_ID,
+  CONNACK_REFUSED_PROTOCOL_VER,
+  UNEXPECTED_PACKET,
+} from "../errors.js";
 import {
   CONNACK,
   DISCONNECT,
@@ -54,6 +61,11 @@ export abstract class Framer5 extends Framer {
     this.properties = properties;
   }
 
+  override reset(): void {
+    super.reset();
+    this.properties.error = 0;
+  }
+
   override _begin(): void {
     const first = this._first;
     const length = this._owed;
@@ -63,6 +75,8 @@ export abstract class Framer5 extends Framer {
     if (error === 0 && isPublish && length < SHORTEST_MESSAGE - 2) error = BAD_LENGTH;
     this._packetLength += length;
     if (error === 0 && this._packetLength > this.maximumPacketSize) error = -PACKET_TOO_LARGE;
+    // The packet before this one.
+    if (this.properties.error !== 0) error = -this.properties.error;
     if (error !== 0) return this._fail(error);
     this._need = isPublish ? 2 : length;
     this._needsTopicLength = isPublish;
@@ -126,7 +140,8 @@ export class Decoder5 extends Framer5 {
   }
 
   protected override _whole(bytes: Uint8Array, start: number, end: number): number {
-    if (end - start < SHORTEST_MESSAGE) return 0;
+    // Behind what was found wrong nothing is handed over.
+    if (end - start < SHORTEST_MESSAGE || this.properties.error !== 0) return 0;
     let body = start + 2;
     let length = bytes[start + 1];
     // With a third byte of length the sum is above the limit.
@@ -159,6 +174,7 @@ export class Decoder5 extends Framer5 {
       return 0;
     }
     this._handler.onWhole(flags, packetId, bytes, topicStart, topicEnd, payload, behind, behind - start);
+    if (properties.error !== 0) this._fail(-properties.error);
     return behind;
   }
 
@@ -167,14 +183,13 @@ export class Decoder5 extends Framer5 {
     switch (first >> 4) {
       case PUBLISH:
         return 0;
+      // One of 3.1.1 may be as short: see `_packet`.
+      case CONNACK:
       case PUBACK:
       case PUBREC:
       case PUBREL:
       case PUBCOMP:
         least = 2;
-        break;
-      case CONNACK:
-        least = 3;
         break;
       case SUBACK:
       case UNSUBACK:
@@ -199,8 +214,15 @@ export class Decoder5 extends Framer5 {
     let packetId = 0;
     let reasonCode = 0;
     if (type === CONNACK) {
-      // Flags 7 to 1 are reserved [MQTT-3.2.2-1].
+      // Flags 7 to 1 are reserved [MQTT5-3.2.2-1].
       if (bytes[at++] > 1) return BAD_FIELD;
+      // A broker that does not speak MQTT 5 says so in its own version [MQTT-3.1.2-2].
+      if (at + 1 === end) {
+        if (bytes[at] !== CONNACK_REFUSED_PROTOCOL_VER) return BAD_LENGTH;
+        this.properties.take(bytes, end, end, type);
+        handler.onConnack(false, CONNACK_REFUSED_PROTOCOL_VER);
+        return 0;
+      }
     } else if (type < PINGRESP) {
       packetId = readUint16(bytes, at);
       if (packetId === 0) return BAD_PACKET_ID;
@@ -223,7 +245,7 @@ export class Decoder5 extends Framer5 {
     if (!isReason(type, reasonCode)) return -PROTOCOL_ERROR;
     this.reasonCode = reasonCode;
     if (type === CONNACK) {
-      // With a refusal Session Present must be 0 [MQTT-3.2.2-6].
+      // With a refusal Session Present must be 0 [MQTT5-3.2.2-6].
       if (bytes[start] === 1 && reasonCode !== 0) return -PROTOCOL_ERROR;
       handler.onConnack(bytes[start] === 1, reasonCode);
     } else if (type === SUBACK) {
@@ -231,7 +253,7 @@ export class Decoder5 extends Framer5 {
     } else if (type === UNSUBACK) {
       handler.onUnsuback(packetId, bytes, behind, end);
     } else if (type === DISCONNECT) {
-      // That of a broker has none [MQTT-3.14.2-2].
+      // That of a broker has none [MQTT5-3.14.2-2].
       if (this.properties.number(SESSION_EXPIRY_INTERVAL, -1) >= 0) return -PROTOCOL_ERROR;
       handler.onDisconnect(reasonCode);
     } else if (type === AUTH) {
@@ -241,7 +263,7 @@ export class Decoder5 extends Framer5 {
     } else {
       handler.onAck(type, packetId);
     }
-    return 0;
+    return -this.properties.error;
   }
 }
 

@@ -78,7 +78,7 @@ export class Encoder5 implements PacketEncoder {
     if (method !== undefined) at = writeProperty(text, out, at, end, AUTHENTICATION_METHOD, method);
     if (data !== undefined) at = writeProperty(text, out, at, end, AUTHENTICATION_DATA, data);
     at = sealProperties(out, start, at, end);
-    // The order is prescribed [MQTT-3.1.3-1].
+    // The order is prescribed [MQTT5-3.1.3-1].
     at = writeField(text, out, at, end, fields.clientId);
     if (will) {
       at = sealProperties(out, at, writeBytes(out, at + 1, end, fields5.willProperties), end);

@@ -19,7 +19,7 @@ export class Outbox5 extends Outbox {
 
   override sendable(window: number, room: number): number {
     const ack = this.table[this._next] & ACK;
-    // It holds back messages only; what follows filters is looked at once they have left [MQTT-3.3.4-8].
+    // It holds back messages only; what follows filters is looked at once they have left [MQTT5-3.3.4-8].
     if (ack !== 0 && !isPublish(ack)) return super.sendable(window, 1);
     return super.sendable(window < this.receiveMaximum ? window : this.receiveMaximum, room);
   }
@@ -31,10 +31,12 @@ export class Outbox5 extends Outbox {
 
   /**
    * What does not go with the limits of this broker ends. Where there is no session, what was sent was for nothing: it
-   * is sent as if for the first time [MQTT-3.2.2-5].
+   * is sent as if for the first time [MQTT5-3.2.2-5].
    */
   override resume(sessionPresent: boolean, encoder: PacketEncoder): void {
     super.resume(sessionPresent, encoder);
+    // Also what had begun to leave.
+    this.hasExpiring = true;
     const table = this.table;
     const limits = encoder as Encoder5;
     for (let i = 0; i < this.operations; i++) {
@@ -50,7 +52,7 @@ export class Outbox5 extends Outbox {
         this.arena[offset] &= ~DUP;
       }
       const refused = this.arena[offset] & limits.refusedFlags;
-      // Also of one whose payload is elsewhere.
+      // Of one that is streamed the payload is not here.
       const body = behindVarint(this.arena, offset + 1, this.arena.length);
       const length = body - offset + readVarint(this.arena, offset + 1, body);
       let code = length > limits.maximumPacketSize ? PACKET_TOO_LARGE : 0;
@@ -63,11 +65,14 @@ export class Outbox5 extends Outbox {
     this.lookDone();
   }
 
-  /** The message that was added last, and has not left, is to be removed at this time unless it has begun to leave. */
+  /**
+   * The message that was added last, and has not left, is to be removed at this time unless it has begun to leave. Such
+   * times are even; an odd one is an age limit, which the message need not know.
+   */
   expireLast(atMs: number): void {
     const entry = this.entry(this.operations - 1);
     this.table[entry] |= EXPIRES;
-    this.table[entry + SENT_AT_MS] = atMs;
+    this.table[entry + SENT_AT_MS] = atMs & -2;
     this.hasExpiring = true;
   }
 
@@ -81,7 +86,7 @@ export class Outbox5 extends Outbox {
       const leftMs = (table[entry + SENT_AT_MS] - nowMs) | 0;
       if (leftMs > 0) {
         this.hasExpiring = true;
-        this._say(table[entry + OFFSET], Math.ceil(leftMs / 1000));
+        if ((table[entry + SENT_AT_MS] & 1) === 0) this._say(table[entry + OFFSET], Math.ceil(leftMs / 1000));
       } else {
         this._remove(i--);
       }

@@ -9,7 +9,6 @@ import { asFlag, asInteger, checkField, checkText, isNil, show, wrong } from "..
 import { headerLength, writeField, writeHeader } from "../encoder.js";
 import { NO_ROOM } from "../errors.js";
 import { isTopicName } from "../topic.js";
-import { isUtf8 } from "../utf8.js";
 import { CONNECT, DISCONNECT, MAX_REMAINING_LENGTH, PUBLISH } from "../wire.js";
 import {
   AUTHENTICATION_DATA,
@@ -17,6 +16,7 @@ import {
   MALFORMED_PACKET,
   PROTOCOL_ERROR,
   RECEIVE_MAXIMUM,
+  RESPONSE_TOPIC,
   SERVER_REFERENCE,
   SUBSCRIPTION_IDENTIFIER,
   TOPIC_ALIAS,
@@ -41,14 +41,12 @@ const TYPE = 15;
 const FIRST_PACKET = 16;
 /** 0 is no value. */
 const NOT_ZERO = 0x100000;
-/** It is a topic name. */
-const TOPIC = 0x200000;
 
 /** By identifier: type, packets and flags; 0: there is none. */
 const RULES = [
-  0, 0x91, 0x94, 0x97, 0, 0, 0, 0, 0x200097, 0x96, 0, 0x101085, 0, 0, 0, 0, 0, 0x40064, 0x47, 0x42, 0, 0x80067,
-  0x80066, 0x21, 0x14, 0x21, 0x47, 0, 0x40047, 0, 0, 0xcaf47, 0, 0x100062, 0x62, 0x100082, 0x41, 0x41, 0xcfff8,
-  0x100064, 0x41, 0x41, 0x41,
+  0, 0x91, 0x94, 0x97, 0, 0, 0, 0, 0x97, 0x96, 0, 0x101085, 0, 0, 0, 0, 0, 0x40064, 0x47, 0x42, 0, 0x80067, 0x80066,
+  0x21, 0x14, 0x21, 0x47, 0, 0x40047, 0, 0, 0xcaf47, 0, 0x100062, 0x62, 0x100082, 0x41, 0x41, 0xcfff8, 0x100064, 0x41,
+  0x41, 0x41,
 ];
 
 /** By identifier: what the application calls it, which is the specification's name. */
@@ -143,6 +141,8 @@ export class Properties {
   end = 0;
   /** Of a PUBLISH; 0: it has none. */
   topicAlias = 0;
+  /** The reason code of what was found wrong in a text that was read; 0: nothing. */
+  error = 0;
   readonly _text: Text;
 
   /** @param text the platform's conversion of text; used by `get` and `toObject` only */
@@ -152,7 +152,8 @@ export class Properties {
   }
 
   /**
-   * Checks `bytes[start..end)` and shows them from now on. Returns 0, or a reason code that says what is wrong.
+   * Checks `bytes[start..end)`, but for what texts are made of, and shows them from now on. Returns 0, or a reason code
+   * that says what is wrong.
    *
    * @param packet the type of the packet that they belong to, or WILL
    */
@@ -177,13 +178,8 @@ export class Properties {
       seen |= mark;
       const type = rule & TYPE;
       let next = at + type;
-      if (type === STRING) {
-        next = at + 2 + ((bytes[at] << 8) | bytes[at + 1]);
-        if (next > end || !isText(bytes, at + 2, next)) return MALFORMED_PACKET;
-        if ((rule & TOPIC) !== 0 && !isTopic(bytes, at + 2, next)) return PROTOCOL_ERROR;
-      } else if (type > UINT32) {
-        next = behind(bytes, at, end, type);
-      }
+      if (type === STRING && at + 2 <= end) next = at + 2 + ((bytes[at] << 8) | bytes[at + 1]);
+      else if (type > UINT32) next = behind(bytes, at, end, type);
       if (next > end) return MALFORMED_PACKET;
       if (type === BYTE) {
         if (bytes[at] > 1) return PROTOCOL_ERROR;
@@ -191,9 +187,6 @@ export class Properties {
         const value = readNumber(bytes, at, next, type);
         if (value === 0) return id === TOPIC_ALIAS ? TOPIC_ALIAS_INVALID : PROTOCOL_ERROR;
         if (id === TOPIC_ALIAS) this.topicAlias = value;
-      } else if (type === PAIR) {
-        const value = behind(bytes, at, end, STRING);
-        if (!isText(bytes, at + 2, value) || !isText(bytes, value + 2, next)) return MALFORMED_PACKET;
       }
       at = next;
     }
@@ -225,7 +218,8 @@ export class Properties {
 
   /**
    * The value of a property: a number, a string, bytes (yours), or of those that may stand several times an array;
-   * undefined when it is not there.
+   * undefined when it is not there. A text that is not UTF-8, or has U+0000, counts as not there, and ends the
+   * connection [MQTT-1.5.4-1] [MQTT-1.5.4-2]: a loop over all texts that come, read or not, would be dear on a board.
    */
   get(name: keyof ReceivedProperties): unknown {
     const id = NAMES.indexOf(name);
@@ -243,6 +237,7 @@ export class Properties {
       if (only > 0 && id !== only) return;
       const name = NAMES[id];
       const value = this._value(id, bytes, start, end);
+      if (value === undefined) return;
       if (id !== USER_PROPERTY && id !== SUBSCRIPTION_IDENTIFIER) object[name] = value;
       else if (object[name] === undefined) object[name] = [value];
       else (object[name] as Value[]).push(value);
@@ -250,13 +245,25 @@ export class Properties {
     return object;
   }
 
-  private _value(id: number, bytes: Uint8Array, start: number, end: number): Value {
+  private _value(id: number, bytes: Uint8Array, start: number, end: number): Value | undefined {
     const type = RULES[id] & TYPE;
-    if (type === STRING) return this._text.decode(bytes, start, end, false);
+    if (type === STRING) return this._string(id, bytes, start, end);
     if (type === BINARY) return bytes.slice(start, end);
     if (type !== PAIR) return readNumber(bytes, start, end, type);
-    const value = behind(bytes, start, end, STRING);
-    return [this._text.decode(bytes, start + 2, value, false), this._text.decode(bytes, value + 2, end, false)];
+    const behindName = behind(bytes, start, end, STRING);
+    const name = this._string(id, bytes, start + 2, behindName);
+    const value = this._string(id, bytes, behindName + 2, end);
+    return name === undefined || value === undefined ? undefined : [name, value];
+  }
+
+  /** A text; undefined when it is not right. */
+  private _string(id: number, bytes: Uint8Array, start: number, end: number): string | undefined {
+    const text = this._text.decode(bytes, start, end, true);
+    if (text === undefined || text.indexOf("\0") >= 0) this.error = MALFORMED_PACKET;
+    // [MQTT-3.3.2-14].
+    else if (id !== RESPONSE_TOPIC || isTopicName(text)) return text;
+    else this.error = PROTOCOL_ERROR;
+    return undefined;
   }
 }
 
@@ -285,31 +292,6 @@ export function behindVarint(bytes: Uint8Array, at: number, end: number): number
   do if (next === end || next === at + 4) return Infinity;
   while (bytes[next++] > 127);
   return next;
-}
-
-/** True for well-formed UTF-8 without U+0000 [MQTT-1.5.4-1] [MQTT-1.5.4-2]. */
-function isText(bytes: Uint8Array, start: number, end: number): boolean {
-  let at = start;
-  // What most are made of, from U+0001 to U+007F, and most of that four at a time.
-  while (at + 3 < end) {
-    const a = bytes[at];
-    const b = bytes[at + 1];
-    const c = bytes[at + 2];
-    const d = bytes[at + 3];
-    if ((a | (a - 1) | b | (b - 1) | c | (c - 1) | d | (d - 1)) >>> 0 > 127) break;
-    at += 4;
-  }
-  while (at < end && (bytes[at] - 1) >>> 0 < 127) at++;
-  if (at === end) return true;
-  if (!isUtf8(bytes, at, end)) return false;
-  while (at < end) if (bytes[at++] === 0) return false;
-  return true;
-}
-
-/** True when a text is a topic name: not empty, without + and # [MQTT-3.3.2-14]. */
-function isTopic(bytes: Uint8Array, start: number, end: number): boolean {
-  for (let at = start; at < end; at++) if (bytes[at] === 0x2b || bytes[at] === 0x23) return false;
-  return start < end;
 }
 
 /** A Variable Byte Integer, whose last byte is the one before `end` (1.5.5). */
@@ -364,7 +346,7 @@ export function checkProperties(text: Text, packet: number, properties: unknown)
       }
     } else if (type === STRING) {
       checkString(text, name, value);
-      if ((rule & TOPIC) !== 0 && !isTopicName(value as string)) {
+      if (id === RESPONSE_TOPIC && !isTopicName(value as string)) {
         throw wrong(name, "a topic name without + # or U+0000, not empty", value);
       }
     } else if (type === BINARY) {

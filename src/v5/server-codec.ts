@@ -21,6 +21,7 @@ import {
 } from "../errors.js";
 import { CLIENT_ID, PASSWORD, USERNAME, WILL_TOPIC } from "../server-codec.js";
 import { isTopicFilter, isTopicName } from "../topic.js";
+import { isUtf8 } from "../utf8.js";
 import {
   CONNACK,
   CONNECT,
@@ -48,6 +49,7 @@ import {
   AUTH,
   AUTHENTICATION_DATA,
   AUTHENTICATION_METHOD,
+  CONTENT_TYPE,
   CONTINUE_AUTHENTICATION,
   DISCONNECT_WITH_WILL,
   IMPLEMENTATION_SPECIFIC_ERROR,
@@ -56,10 +58,14 @@ import {
   PACKET_TOO_LARGE,
   PAYLOAD_FORMAT_INVALID,
   PROTOCOL_ERROR,
+  REASON_STRING,
   RECEIVE_MAXIMUM_EXCEEDED,
+  RESPONSE_TOPIC,
   RE_AUTHENTICATE,
+  SERVER_REFERENCE,
   SUBSCRIPTION_IDENTIFIER,
   TOPIC_NAME_INVALID,
+  USER_PROPERTY,
 } from "./wire.js";
 
 /** How the filter of a shared subscription begins (4.8.2). */
@@ -126,7 +132,7 @@ export class ServerDecoder5 extends Framer5 {
       const at = topicEnd + ((first & (QOS_1 | QOS_2)) === 0 ? 0 : 2);
       const error = this._take(bytes, at, end, PUBLISH);
       if (error < 0) return this._fail(error);
-      // Only a broker says which subscription it was [MQTT-3.3.4-6].
+      // Only a broker says which subscription it was [MQTT5-3.3.4-6].
       if (has(this.properties, SUBSCRIPTION_IDENTIFIER)) return this._fail(-PROTOCOL_ERROR);
       const topic = this._text(bytes, start + 2, topicEnd);
       if (topic !== "" && !isTopicName(topic)) return this._fail(BAD_TOPIC);
@@ -207,7 +213,7 @@ export class ServerDecoder5 extends Framer5 {
   }
 
   private _connect(bytes: Uint8Array, start: number, end: number): number {
-    // 0 4 M Q T T; another name is another protocol [MQTT-3.1.2-1].
+    // 0 4 M Q T T; another name is another protocol [MQTT5-3.1.2-1].
     if (readUint16(bytes, start) !== 4 || readUint16(bytes, start + 2) !== 0x4d51) return BAD_FIELD;
     if (readUint16(bytes, start + 4) !== 0x5454) return BAD_FIELD;
     const level = bytes[start + 6];
@@ -218,8 +224,8 @@ export class ServerDecoder5 extends Framer5 {
     }
     const flags = bytes[start + 7];
     const willQos = (flags >> 3) & 3;
-    // The reserved flag [MQTT-3.1.2-3], will flags without a will [MQTT-3.1.2-11] [MQTT-3.1.2-13], a will with QoS 3
-    // [MQTT-3.1.2-12].
+    // The reserved flag [MQTT5-3.1.2-3], will flags without a will [MQTT5-3.1.2-11] [MQTT5-3.1.2-13], a will with QoS 3
+    // [MQTT5-3.1.2-12].
     if ((flags & 1) !== 0 || ((flags & 4) === 0 && (flags & 0x38) !== 0) || willQos === 3) return BAD_FIELD;
     const at = this._take(bytes, start + 10, end, CONNECT);
     if (at < 0) return at;
@@ -263,7 +269,7 @@ export class ServerDecoder5 extends Framer5 {
   private _filters(type: number, bytes: Uint8Array, start: number, end: number, handOut: boolean): number {
     const optionsLength = type === SUBSCRIBE ? 1 : 0;
     let at = start;
-    // There must be one [MQTT-3.8.3-2] [MQTT-3.10.3-2].
+    // There must be one [MQTT5-3.8.3-2] [MQTT5-3.10.3-2].
     if (at === end) return -PROTOCOL_ERROR;
     while (at < end) {
       const from = at + 2;
@@ -275,9 +281,9 @@ export class ServerDecoder5 extends Framer5 {
       const isShared = filter.indexOf(SHARE) === 0;
       if (!(isShared ? isSharedFilter(filter) : isTopicFilter(filter))) return BAD_TOPIC;
       const options = optionsLength === 0 ? 0 : bytes[to];
-      // [MQTT-3.8.3-5]
+      // [MQTT5-3.8.3-5]
       if ((options & RESERVED_OPTIONS) !== 0) return BAD_FIELD;
-      // A QoS or a Retain Handling of 3 (3.8.3.1), No Local with a shared subscription [MQTT-3.8.3-4].
+      // A QoS or a Retain Handling of 3 (3.8.3.1), No Local with a shared subscription [MQTT5-3.8.3-4].
       if ((options & 3) === 3 || options >> 4 === 3 || (isShared && (options & NO_LOCAL) !== 0)) return -PROTOCOL_ERROR;
       if (handOut) this._handler.onTopicFilter(bytes, from, to, options);
     }
@@ -290,11 +296,11 @@ export class ServerDecoder5 extends Framer5 {
     if (start > end) return -MALFORMED_PACKET;
     const behind = start + readVarint(bytes, at, start);
     if (behind > end) return BAD_LENGTH;
-    const error = this.properties.take(bytes, start, behind, packet);
+    const error = this.properties.take(bytes, start, behind, packet) || textError(this.properties);
     return error === 0 ? behind : -error;
   }
 
-  /** The string that bytes encode. What is ill-formed has U+0000, which MQTT forbids just as much [MQTT-1.5.4-2]. */
+  /** The string that bytes encode. What is ill-formed has U+0000, which MQTT forbids just as much [MQTT5-1.5.4-2]. */
   private _text(bytes: Uint8Array, start: number, end: number): string {
     const text = this.properties._text.decode(bytes, start, end, true);
     return text === undefined ? "\0" : text;
@@ -316,7 +322,7 @@ export class ServerEncoder5 {
     this._text = text;
   }
 
-  /** CONNACK (3.2). Session Present only with reason code 0 [MQTT-3.2.2-6]. */
+  /** CONNACK (3.2). Session Present only with reason code 0 [MQTT5-3.2.2-6]. */
   connack(
     out: Uint8Array,
     offset: number,
@@ -371,7 +377,7 @@ export class ServerEncoder5 {
     return seal(out, offset, body, at, end, (type << 4) | (type === PUBREL ? RESERVED_FLAGS : 0));
   }
 
-  /** SUBACK (3.9): one code per Topic Filter of the SUBSCRIBE, in its order [MQTT-3.9.3-1]. */
+  /** SUBACK (3.9): one code per Topic Filter of the SUBSCRIBE, in its order [MQTT5-3.9.3-1]. */
   suback(
     out: Uint8Array,
     offset: number,
@@ -383,7 +389,7 @@ export class ServerEncoder5 {
     return this._codes(out, offset, end, SUBACK, packetId, codes, properties);
   }
 
-  /** UNSUBACK (3.11): one code per Topic Filter of the UNSUBSCRIBE, in its order [MQTT-3.11.3-1]. */
+  /** UNSUBACK (3.11): one code per Topic Filter of the UNSUBSCRIBE, in its order [MQTT5-3.11.3-1]. */
   unsuback(
     out: Uint8Array,
     offset: number,
@@ -480,7 +486,7 @@ function has(properties: Properties, id: number): boolean {
   return isThere;
 }
 
-/** True for the filter of a shared subscription, `$share/ShareName/filter` [MQTT-4.8.2-1] [MQTT-4.8.2-2]. */
+/** True for the filter of a shared subscription, `$share/ShareName/filter` [MQTT5-4.8.2-1] [MQTT5-4.8.2-2]. */
 function isSharedFilter(filter: string): boolean {
   const slash = filter.indexOf("/", SHARE.length);
   return slash > 0 && isTopicName(filter.substring(SHARE.length, slash)) && isTopicFilter(filter.substring(slash + 1));
@@ -493,4 +499,31 @@ function isClientReason(type: number, code: number): boolean {
   if (code === 0 || code === DISCONNECT_WITH_WILL || code === TOPIC_NAME_INVALID) return true;
   const isFromBoth = code <= IMPLEMENTATION_SPECIFIC_ERROR || code >= RECEIVE_MAXIMUM_EXCEEDED;
   return isFromBoth && code <= PAYLOAD_FORMAT_INVALID && isReason(DISCONNECT, code);
+}
+
+/** Properties that are text, or two. */
+const TEXTS = [CONTENT_TYPE, RESPONSE_TOPIC, AUTHENTICATION_METHOD, SERVER_REFERENCE, REASON_STRING, USER_PROPERTY];
+
+/** Checks all texts of properties. Returns 0, or a reason code that says what is wrong with one. */
+function textError(properties: Properties): number {
+  let error = 0;
+  properties.forEach((id, bytes, start, end) => {
+    if (TEXTS.indexOf(id) < 0) return;
+    // A pair has both its lengths.
+    const name = id === USER_PROPERTY ? start + 2 + readUint16(bytes, start) : end;
+    const from = id === USER_PROPERTY ? start + 2 : start;
+    if (!isText(bytes, from, name) || (name < end && !isText(bytes, name + 2, end))) error = MALFORMED_PACKET;
+    // [MQTT-3.3.2-14]
+    for (let at = start; at < end; at++) {
+      if (id === RESPONSE_TOPIC && (bytes[at] === 0x2b || bytes[at] === 0x23)) error = PROTOCOL_ERROR;
+    }
+    if (id === RESPONSE_TOPIC && start === end) error = PROTOCOL_ERROR;
+  });
+  return error;
+}
+
+/** Well-formed UTF-8 [MQTT-1.5.4-1] without U+0000 [MQTT-1.5.4-2]. */
+function isText(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at++) if (bytes[at] === 0) return false;
+  return isUtf8(bytes, start, end);
 }

@@ -144,7 +144,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     return new Decoder5(this, scratch, this.properties);
   }
 
-  override setConnect(fields: ConnectFields, maxLength: number): number {
+  override setConnect(fields: ConnectFields): number {
     // The first time, the outbox is there, and nothing is in it.
     const outbox = this.outbox;
     if ((outbox.receiveMaximum as number | undefined) === undefined) {
@@ -163,30 +163,25 @@ export class Session5 extends Session implements DecoderHandler5 {
     const ownMs = this._ownKeepAliveMs;
     if (ownMs >= 0 && fields.keepAliveSeconds > 0) complete.keepAliveSeconds = ownMs / 1000;
     this.fields = complete;
-    const result = this._encodeConnect(maxLength);
-    if (result < 0 && old !== undefined) this.fields = old;
-    return result;
+    // It is encoded at each attempt.
+    return 0;
   }
 
-  /** Encodes CONNECT as it is to be now. Returns its length or a negative code. */
-  private _encodeConnect(maxLength: number): number {
+  override connect(nowMs: number): void {
     const fields = this.fields;
     const receiveMaximum = (this.control.length - CONTROL_CAPACITY) >> 1;
     const own: Record<string, number> = { maximumPacketSize: this.maximumPacketSize };
     if (receiveMaximum < 65535) own.receiveMaximum = receiveMaximum;
     if (this._received.length > 0) own.topicAliasMaximum = this._received.length;
     if (!this._isClean) own.sessionExpiryInterval = NEVER_EXPIRES;
-    const given = Object.assign(own, this.given);
+    Object.assign(own, this.given);
     this._expiry = own.sessionExpiryInterval || 0;
     this.decoder.maximumPacketSize = own.maximumPacketSize;
-    fields.cleanSession = this._cleanStart;
-    fields.properties = encodeProperties(this._text, given);
-    return super.setConnect(fields, maxLength + fields.properties.length + fields.willProperties.length + 16);
-  }
-
-  override connect(nowMs: number): void {
+    this.cleanSession = fields.cleanSession = this._cleanStart;
+    fields.properties = encodeProperties(this._text, own);
     // What has changed since it was encoded last, as the client identifier, is seldom long.
-    for (let more = 64; this._encodeConnect(this._connect.length + more) === NO_ROOM && more < 1048576;) more *= 4;
+    let room = this._connect.length + 64;
+    while (super.setConnect(fields, room) === NO_ROOM && room < 1048576) room *= 2;
     for (let i = 0; i < this._received.length; i++) this._received[i] = undefined;
     super.connect(nowMs);
   }
@@ -199,6 +194,8 @@ export class Session5 extends Session implements DecoderHandler5 {
     this._ownKeepAliveMs = -1;
     // What the next broker takes is not known.
     this._limit(65535, Infinity, 2, 1, 1, 1, 1, 0);
+    // What was queued since the last session, which may not have been kept, is not of that one.
+    if (this._phase === IDLE) this.cleanSession = this._cleanStart;
     super.lost();
   }
 
@@ -227,7 +224,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     if (this._phase !== AWAIT_CONNACK) return this._violation(UNEXPECTED_PACKET);
     const said = this.properties;
     if (reasonCode === 0) {
-      // There is none to be present [MQTT-3.2.2-4].
+      // There is none to be present [MQTT5-3.2.2-4].
       if (sessionPresent && this._cleanStart) return this._violation(-PROTOCOL_ERROR);
       this._limit(
         said.number(RECEIVE_MAXIMUM, 65535),
@@ -276,7 +273,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     const given = this.closeGiven;
     const seconds = given.sessionExpiryInterval;
     let packet = this._disconnect(this.closeReason, given);
-    // What is too long for the broker says only what counts [MQTT-3.14.2-3] [MQTT-3.14.2-4].
+    // What is too long for the broker says only what counts [MQTT5-3.14.2-3] [MQTT5-3.14.2-4].
     if (packet.length > this.encoder.maximumPacketSize) {
       packet = this._disconnect(this.closeReason, { sessionExpiryInterval: seconds });
     }
@@ -452,7 +449,6 @@ export class Session5 extends Session implements DecoderHandler5 {
     topicEnd: number,
   ): string | undefined {
     const alias = this.properties.topicAlias;
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     if (alias === 0) return super._accept(flags, packetId, bytes, topicStart, topicEnd);
     const received = this._received;
     if (alias > received.length) return this._violation(-TOPIC_ALIAS_INVALID);
@@ -468,7 +464,6 @@ export class Session5 extends Session implements DecoderHandler5 {
   }
 
   override onAck(type: number, packetId: number): void {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     this._tellProperties(type, packetId);
     const outbox = this.outbox;
     const encoder = this.encoder;
@@ -480,7 +475,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     } else {
       const entry = outbox.awaits(type, packetId);
       if (entry < 0) return;
-      // A failed PUBREC ends the exchange as PUBACK does [MQTT-4.3.3-4].
+      // A failed PUBREC ends the exchange as PUBACK does [MQTT5-4.3.3-4].
       const last = type === PUBREC ? PUBACK : type;
       outbox.table[entry] = (outbox.table[entry] & ~ACK) | last;
       const offset = outbox.acknowledge(last, packetId, reasonCode === 0 ? 0 : 1, this._nowMs);
@@ -502,7 +497,6 @@ export class Session5 extends Session implements DecoderHandler5 {
   }
 
   private _codes(type: number, packetId: number, bytes: Uint8Array, start: number, end: number): void {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     this._tellProperties(type, packetId);
     const outbox = this.outbox;
     const entry = outbox.awaits(type, packetId);
@@ -516,24 +510,22 @@ export class Session5 extends Session implements DecoderHandler5 {
     this._handler.onDone();
   }
 
-  override onPingresp(): void {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
-    super.onPingresp();
-  }
-
   onDisconnect(reasonCode: number): void {
-    if (this._phase < UP) return this._violation(UNEXPECTED_PACKET);
     this._handler.onDisconnect(reasonCode);
     this.end(END_BY_PEER);
   }
 
-  /** Without an authentication method none may come [MQTT-4.12.0-6]. */
+  /** Without an authentication method none may come [MQTT5-4.12.0-6]. */
   onAuth(_reasonCode: number): void {
     this._violation(-PROTOCOL_ERROR);
   }
 
   private _tellProperties(type: number, packetId: number): void {
-    if (this.properties.start < this.properties.end) this._handler.onProperties(type, packetId);
+    if (this.properties.start === this.properties.end) return;
+    const isWanted = this.given.requestProblemInformation;
+    // Where CONNECT has asked for none, only a CONNACK may have any (3.1.2.11.7).
+    if (type !== CONNACK && (isWanted === 0 || isWanted === false)) return this._violation(-PROTOCOL_ERROR);
+    this._handler.onProperties(type, packetId);
   }
 }
 

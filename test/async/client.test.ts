@@ -311,7 +311,9 @@ describe("subscribe and unsubscribe", () => {
     expect(() => subscribe("a#")).toThrow("topic must be a valid topic filter");
     expect(() => subscribe(["a", 5])).toThrow("filter must be a string, not 5");
     expect(() => subscribe({ a: 3 })).toThrow('qos of "a" must be');
-    expect(() => subscribe("a", { nl: true })).toThrow('unknown option "nl"');
+    expect(() => subscribe("a", { nl: true })).toThrow("nl belongs to MQTT 5");
+    expect(() => subscribe([{ filter: "a", rh: 1 }])).toThrow("rh belongs to MQTT 5");
+    expect(() => subscribe([{ filter: "a", qso: 1 }])).toThrow('unknown option "qso"');
     expect(() => subscribe(undefined)).toThrow("filters must be");
     expect(device.sent()).toEqual([]);
   });

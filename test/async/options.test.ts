@@ -4,6 +4,8 @@ import { MockHal } from "../../hal/mock.js";
 import type { Hal, HalSettings } from "../../hal/socket.js";
 import { AsyncClient } from "../../src/async/client.js";
 import type { AsyncOptions } from "../../src/async/options.js";
+import { MQTT_3_1_1 } from "../../src/v311.js";
+import { MQTT_5 } from "../../src/v5/v5.js";
 import { ack, letters, message, PINGRESP } from "../support/device.js";
 import { AsyncDevice, flush, Outcome } from "../support/async-device.js";
 
@@ -256,8 +258,14 @@ describe("wrong options are refused by name", () => {
     [{ username: "u", password: 5 }, "TypeError: password must be a string, a Uint8Array or a function"],
     [{ host: "mqtt://u:p@h", password: "x" }, "TypeError: password must not be given beside that of host"],
     [{ host: "mqtt://u@h", username: "x" }, "TypeError: host must not have another user than the options"],
-    [{ protoVer: "v5" }, 'TypeError: protoVer "v5": this client does not speak MQTT 5'],
-    [{ protoVer: 4 }, 'TypeError: protoVer must be "v3" or "v4", not 4'],
+    [{ protoVer: "v5" }, 'TypeError: protoVer "v5" needs codec: MQTT_5 of mcu-mqtt/v5'],
+    [{ protoVer: "v5", codec: MQTT_3_1_1 }, 'TypeError: protoVer "v5" needs codec: MQTT_5 of mcu-mqtt/v5'],
+    [{ protoVer: "v4", codec: MQTT_5 }, "TypeError: protoVer must not contradict codec"],
+    [{ protoVer: 4 }, 'TypeError: protoVer must be "v3", "v4" or "v5", not 4'],
+    [{ codec: 5 }, "TypeError: codec must be a codec, not 5"],
+    [{ extend: {} }, "TypeError: extend must be a function, not an object"],
+    [{ retryInterval: 5, codec: MQTT_5 }, "TypeError: retryInterval must not be set with MQTT 5"],
+    [{ bridgeMode: true, codec: MQTT_5 }, "TypeError: bridgeMode must not be set with MQTT 5"],
     [{ protoVer: "v3", clientid: "" }, "TypeError: clientid must be 1 to 23 characters long with MQTT 3.1"],
     [{ keepalive: -1 }, "RangeError: keepalive must be an integer from 0 to 65535, not -1"],
     [{ maxInflight: 0 }, "RangeError: maxInflight must be an integer from 1 to 65535, not 0"],
@@ -294,10 +302,14 @@ describe("wrong options are refused by name", () => {
     [{ txCapacity: 1 }, "RangeError: txCapacity must be an integer from 128 to 1073741824, not 1"],
     [{ maxOperations: 0 }, "RangeError: maxOperations must be an integer from 1 to 65536, not 0"],
     [{ receiveMaximum: 0 }, "RangeError: receiveMaximum must be an integer from 1 to 65535, not 0"],
-    [{ properties: {} }, "TypeError: properties belongs to MQTT 5, which this client does not speak"],
-    [{ willProps: {} }, "TypeError: willProps belongs to MQTT 5, which this client does not speak"],
-    [{ customAuthCallbacks: {} }, "TypeError: customAuthCallbacks belongs to MQTT 5"],
-    [{ enhancedAuth: {} }, "TypeError: enhancedAuth belongs to MQTT 5"],
+    [{ properties: {} }, "TypeError: properties must not be given without codec: MQTT_5 of mcu-mqtt/v5"],
+    [{ properties: 5, codec: MQTT_5 }, "TypeError: properties must be an object, not 5"],
+    [{ properties: { topicAlias: 1 }, codec: MQTT_5 }, 'TypeError: properties must not have "topicAlias" here'],
+    [{ willTopic: "w", willProps: {} }, "TypeError: willProps must not be given without codec: MQTT_5"],
+    [{ willProps: {}, codec: MQTT_5 }, "TypeError: willProps must not be given without willTopic"],
+    [{ willTopic: "w", willProps: { contentType: 5 }, codec: MQTT_5 }, "TypeError: contentType must be a string"],
+    [{ customAuthCallbacks: {} }, "TypeError: customAuthCallbacks: use extend: (client) => withAuth(client,"],
+    [{ enhancedAuth: {} }, "TypeError: enhancedAuth: use extend: (client) => withAuth(client, authenticator)"],
   ])("%j", (options, expected) => {
     expect(refusal(options)).toContain(expected);
   });

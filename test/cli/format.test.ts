@@ -1,13 +1,24 @@
 /** What `sub` writes for a message, whatever its bytes are. */
 import { describe, expect, it } from "@jest/globals";
 import { compileFormat, printForm } from "../../cli/src/format.js";
-import type { Message } from "../../cli/src/session.js";
+import type { Message, ReceivedProperties } from "../../cli/src/session.js";
 
 const BINARY = Buffer.from([0xff, 0x00, 0x0a, 0xc3]);
+const PROPERTIES: ReceivedProperties = {
+  topicAlias: 3,
+  contentType: "text/plain",
+  correlationData: Buffer.from([0xff]),
+  messageExpiryInterval: 60,
+  payloadFormatIndicator: 1,
+  userProperty: [["a", "b"], ["", "ä"]],
+  responseTopic: "r/1",
+  subscriptionIdentifier: [1, 2],
+};
 const DATE = new Date("2026-11-22T03:04:05.678Z");
 
 function message(payload: string | Uint8Array, fields: Partial<Message> = {}): Message {
-  return { topic: "a/b", payload: Buffer.from(payload), qos: 1, retain: false, dup: false, packetId: 7, ...fields };
+  const start = { topic: "a/b", qos: 1, retain: false, dup: false, packetId: 7 } as const;
+  return { ...start, payload: Buffer.from(payload), ...fields };
 }
 
 type Given = Partial<Omit<Message, "payload">> & { payload?: string | Uint8Array };
@@ -20,6 +31,14 @@ describe("a format string", () => {
   it("has the fields of a message behind %", () => {
     expect(format("%t|%p|%l|%q|%r|%m|%x|%X|%%")).toBe("a/b|hello|5|1|0|7|68656c6c6f|68656C6C6F|%");
     expect(format("%r", { retain: true })).toBe("1");
+  });
+
+  it("has properties behind capital letters, as mosquitto_sub, and nothing for those that are not there", () => {
+    const written = compileFormat("%A|%C|%D|%E|%F|%P|%R|%S")(message("", { properties: PROPERTIES }), DATE);
+    expect([...written]).toEqual([
+      ...Buffer.from("3|text/plain|"), 0xff, ...Buffer.from("|60|1|a:b :ä|r/1|1 2"),
+    ]);
+    expect(format("<%A%C%D%E%F%P%R%S>")).toBe("<>");
   });
 
   it("leaves the bytes of a payload as they are", () => {
@@ -42,7 +61,7 @@ describe("a format string", () => {
     expect(Buffer.from(format("ä → %t"), "latin1").toString()).toBe("ä → a/b");
   });
 
-  it.each(["%y", "%", "a%", "%T", "%5l", "\\q", "\\", "%A", "%\u{1f600}"])("refuses %j by name", (text) => {
+  it.each(["%y", "%", "a%", "%T", "%5l", "\\q", "\\", "%B", "%\u{1f600}"])("refuses %j by name", (text) => {
     expect(() => compileFormat(text)).toThrow(/^--format has ".*only .* mean something$/);
   });
 });
@@ -58,6 +77,18 @@ describe("a message as JSON", () => {
     const { tst, ...rest } = parse('say "hi"\n\0', { retain: true });
     expect(rest).toEqual({ topic: "a/b", qos: 1, retain: 1, payloadlen: 10, mid: 7, payload: 'say "hi"\n\0' });
     expect(tst).toMatch(/^2026-11-2\dT\d\d:\d\d:05\.678[+-]\d{4}$/);
+  });
+
+  it("has properties where there are some, by their names in camel case", () => {
+    expect(parse("x")).not.toHaveProperty("properties");
+    expect(parse("x", { properties: {} })).not.toHaveProperty("properties");
+    const { correlationData, ...rest } = PROPERTIES;
+    expect(parse("x", { properties: PROPERTIES }).properties).toEqual({
+      ...rest,
+      correlationData_base64: Buffer.from(correlationData!).toString("base64"),
+    });
+    const text = { correlationData: Buffer.from("ä") };
+    expect(parse("x", { properties: text }).properties).toEqual({ correlationData: "ä" });
   });
 
   it("has no packet id at QoS 0", () => {

@@ -73,7 +73,10 @@ describe("without options", () => {
       reconnectSeconds: 1,
       isTraced: false,
       isQuiet: false,
-      version: "v4",
+      version: "v5",
+      properties: {},
+      sessionExpirySeconds: undefined,
+      authenticator: undefined,
       localAddress: undefined,
       tls: undefined,
       webSocket: undefined,
@@ -238,6 +241,79 @@ describe("the will", () => {
   });
 });
 
+describe("the version of MQTT", () => {
+  it.each([["", "v5"], ["-V v5", "v5"], ["-V v3.1.1", "v4"], ["-V v3.1", "v3"]])("%j", (line, version) => {
+    expect(read("connect", line).version).toBe(version);
+  });
+
+  it("is MQTT 5 for what only that has, unless it is as without", () => {
+    const handling = "--retain-as-publish=false --retain-handling 0 --no-local=false";
+    expect(read("sub", `-t a -V v3.1.1 ${handling}`)).toMatchObject({
+      isNoLocal: false,
+      isRetainAsPublished: false,
+      retainHandling: 0,
+    });
+    expect(read("sub", "-t a --retain-as-publish --retain-handling 2 --no-local")).toMatchObject({
+      isNoLocal: true,
+      isRetainAsPublished: true,
+      retainHandling: 2,
+    });
+    // To a broker of 3.1.1 it may be any topic.
+    expect(read("sub", "-t $share/a -V v3.1.1").filters).toEqual(["$share/a"]);
+  });
+});
+
+describe("properties", () => {
+  it("belong to a packet, by the specification's name", () => {
+    const { properties } = read("pub", [
+      "-t", "a", "-m", "x", "--will-topic", "w",
+      "-D", "publish", "content-type", "text/plain",
+      "-D", "publish", "user-property", "a b", "-D",
+      "--property", "publish", "user-property", "a b", "",
+      "-D", "publish", "message-expiry-interval", "0",
+      "-D", "publish", "payload-format-indicator", "1",
+      "-D", "publish", "response-topic", "r/1",
+      "-D", "publish", "correlation-data", "-t",
+      "-Dconnect", "session-expiry-interval", "4294967295",
+      "--property=connect", "receive-maximum", "1",
+      "-rD", "will", "will-delay-interval", "5",
+      "-rDdisconnect", "reason-string", "=",
+    ]);
+    expect(properties).toEqual({
+      publish: {
+        contentType: "text/plain",
+        userProperty: [["a b", "-D"], ["a b", ""]],
+        messageExpiryInterval: 0,
+        payloadFormatIndicator: 1,
+        responseTopic: "r/1",
+        correlationData: "-t",
+      },
+      connect: { sessionExpiryInterval: 4294967295, receiveMaximum: 1 },
+      will: { willDelayInterval: 5 },
+      disconnect: { reasonString: "=" },
+    });
+    expect(read("sub", "-t a -D subscribe subscription-identifier 268435455 -v").properties).toEqual({
+      subscribe: { subscriptionIdentifier: 268435455 },
+    });
+  });
+
+  it("say how long a session is kept, as an option does", () => {
+    expect(read("connect", "--session-expiry 60").sessionExpirySeconds).toBe(60);
+    expect(read("connect", "-D connect session-expiry-interval 0 --persistent -C a").sessionExpirySeconds).toBe(0);
+    for (const kept of ["--persistent -C a", "--session-expiry 1"]) {
+      const { properties } = read("connect", `-D disconnect session-expiry-interval 1 ${kept}`);
+      expect(properties).toEqual({ disconnect: { sessionExpiryInterval: 1 } });
+    }
+  });
+});
+
+describe("enhanced authentication", () => {
+  it.each(["SCRAM-SHA-1", "SCRAM-SHA-256", "SCRAM-SHA-512"])("is by %s, with user name and password", (method) => {
+    expect(read("connect", `-u me -P pass --auth-method ${method}`).authenticator!.method).toBe(method);
+    expect(read("connect", `mqtt://me:pass@h --auth-method ${method}`).authenticator!.method).toBe(method);
+  });
+});
+
 describe("the interface", () => {
   it("may be an address of this machine, or have one", () => {
     expect(read("connect", "-I 127.0.0.1").localAddress).toBe("127.0.0.1");
@@ -280,10 +356,54 @@ describe("what is wrong is said in one line:", () => {
     ["sub", "-t a -F %y", '--format has "%y"'],
     ["sub", "-t a --retain-handling 3", '--retain-handling must be 0, 1 or 2, not "3"'],
     ["pub", `${PUB} -V v4`, "--protocol-version must be "],
+    ["connect", "-V v6", '--protocol-version must be v5, v3.1.1 or v3.1, not "v6"'],
     // Of MQTT 5.
-    ["pub", `${PUB} -V v5`, "--protocol-version v5 is not supported yet: use v3.1.1"],
-    ["sub", "-t a --retain-as-publish", "--retain-as-publish is of MQTT 5, which is not supported yet: leave it out"],
-    ["sub", "-t a --retain-handling 2", "--retain-handling is of MQTT 5, which is not supported yet: leave it out"],
+    ["sub", "-t a --no-local -V v3.1.1", "--no-local is of MQTT 5, and contradicts --protocol-version: leave one out"],
+    ["sub", "-t a --retain-as-publish -V v3.1", "--retain-as-publish is of MQTT 5, and contradicts"],
+    ["sub", "-t a --retain-handling 2 -V v3.1.1", "--retain-handling is of MQTT 5, and contradicts"],
+    ["connect", "--session-expiry 0 -V v3.1.1", "--session-expiry is of MQTT 5, and contradicts"],
+    ["connect", "-D connect receive-maximum 1 -V v3.1.1", "--property is of MQTT 5, and contradicts"],
+    ["connect", "-u a -P b --auth-method SCRAM-SHA-1 -V v3.1.1", "--auth-method is of MQTT 5, and contradicts"],
+    ["sub", "-t a -R --retain-as-publish", "--ignore-retained and --retain-as-publish contradict each other: use "],
+    ["sub", "-t $share/g/a --no-local", '--no-local must not be used for a shared subscription, as "$share/g/a" is'],
+    ["sub", "-t $share/g", '--topic must be like $share/name/filter for a shared subscription, not "$share/g"'],
+    ["sub", "-t $share//a", "--topic must be like $share/name/filter"],
+    ["sub", "-t $share/g/", "--topic must be like $share/name/filter"],
+    ["sub", "-t $share/+/a", "--topic must be like $share/name/filter"],
+    ["connect", "--session-expiry -1", "--session-expiry must be a whole number from 0 to 4294967295"],
+    ["connect", "--session-expiry 1 -D connect session-expiry-interval 1", "--session-expiry and --property connect"],
+    // Properties.
+    ["connect", "-D", "--property needs PACKET NAME VALUE behind it"],
+    ["connect", "-D connect", "--property needs PACKET NAME VALUE behind it"],
+    ["connect", "-Dconnect", "--property needs PACKET NAME VALUE behind it"],
+    ["connect", "-D connect receive-maximum", "--property connect receive-maximum needs a value behind it"],
+    ["connect", "-D connect user-property a", "--property connect user-property needs a name and a value behind it"],
+    ["connect", "-D publish content-type a", '--property: the packet must be connect, will or disconnect, not "pub'],
+    ["sub", "-t a -D unsubscribe user-property a b", "--property: the packet must be connect, will, subscribe or disc"],
+    ["pub", `${PUB} -D publish contenttype a`, "--property publish: the name must be content-type, correlation-data, " +
+      'message-expiry-interval, payload-format-indicator, response-topic or user-property, not "contenttype"'],
+    ["pub", `${PUB} -D publish user-propertx a b`, "--property publish: the name must be content-type, "],
+    ["pub", `${PUB} -D publish constructor a`, "--property publish: the name must be content-type, "],
+    ["pub", `${PUB} -D publish topic-alias 1`, "--property publish: the name must be content-type, "],
+    ["connect", "-D connect authentication-method a", "--property connect: the name must be "],
+    ["pub", `${PUB} -D publish message-expiry-interval 4294967296`, "--property publish message-expiry-interval must " +
+      'be a whole number from 0 to 4294967295, not "4294967296"'],
+    ["pub", `${PUB} -D publish payload-format-indicator 2`, "--property publish payload-format-indicator must be 0 or"],
+    ["pub", `${PUB} -D publish response-topic a/#`, "--property publish response-topic must be a topic without"],
+    ["pub", [...PUB.split(" "), "-D", "publish", "response-topic", ""], "--property publish response-topic must not"],
+    ["pub", [...PUB.split(" "), "-D", "publish", "content-type", "\ufffd"], "--property publish content-type has"],
+    ["connect", ["-D", "connect", "user-property", "a", "b".repeat(65536)], "--property connect user-property must be"],
+    ["pub", `${PUB} -D publish content-type a -D publish content-type a`, "--property publish content-type must not"],
+    ["sub", "-t a -D subscribe subscription-identifier 0", "--property subscribe subscription-identifier must be a"],
+    ["connect", "-D connect receive-maximum 0", "--property connect receive-maximum must be a whole number from 1"],
+    ["connect", "-D will will-delay-interval 1", "--property will must be used together with --will-topic"],
+    ["connect", "-D disconnect session-expiry-interval 1", "--property disconnect session-expiry-interval needs "],
+    ["connect", "-D disconnect session-expiry-interval 1 --persistent -C a --session-expiry 0", "--property disc"],
+    // Enhanced authentication.
+    ["connect", "--auth-method SCRAM-SHA-256", "--auth-method needs a user name and a password"],
+    ["connect", "-u a --auth-method SCRAM-SHA-256", "--auth-method needs a user name and a password"],
+    ["connect", "-u a -P b --auth-method PLAIN", "--auth-method must be one of SCRAM-SHA-1, SCRAM-SHA-256, SC"],
+    ["connect", ["-u", "a\x07", "-P", "b", "--auth-method", "SCRAM-SHA-1"], "--auth-method: the username must"],
     // Text.
     ["pub", ["-t", "", "-m", "x"], "--topic must not be empty"],
     ["pub", "-t a/# -m x", '--topic must be a topic without + and #, not "a/#"'],
@@ -315,7 +435,7 @@ describe("what is wrong is said in one line:", () => {
     ["sub", "-t a --json -v", "--json and --verbose contradict each other: leave one of them out"],
     ["connect", "--persistent", "--persistent needs --clientid: nobody could find the session again"],
     ["connect", "--reconnect-delay 1", "--reconnect-delay must be used together with --reconnect"],
-    ["pub", `${PUB} -q 2 --reconnect 1`, "--reconnect at QoS 2 needs --persistent: else a message could come twice"],
+    ["pub", `${PUB} -q 2 --reconnect 1`, "--reconnect at QoS 2 needs --persistent or --session-expiry: else"],
     ["connect", "--will-qos 1", "--will-qos must be used together with --will-topic"],
     ["connect", "--will-payload x", "--will-payload must be used together with --will-topic"],
     ["connect", "--will-retain", "--will-retain must be used together with --will-topic"],
@@ -389,6 +509,7 @@ describe("what is wrong is said in one line:", () => {
     [["-p", SECRET], "--port must be a whole number from 1 to 65535"],
     [`--enable-ssl --cert @client.crt --key @locked.key --passphrase ${SECRET}1`, "--passphrase does not open"],
     [`--will-retain=${SECRET}`, "--will-retain must be true or false"],
+    [["-u", "me", "-P", `${SECRET}\x07`, "--auth-method", "SCRAM-SHA-1"], "--auth-method: the password must not have"],
   ];
 
   it.each(secrets)("%j, without the secret", (line, expected) => {

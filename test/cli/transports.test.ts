@@ -285,16 +285,26 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
   });
 
   describe("--debug", () => {
-    it("shows all packets, and no secrets", async () => {
+    it.each([
+      ["v3.1.1", [
+        "sent CONNECT (MQTT 3.1.1, CleanSession=1, KeepAlive=300, ",
+        "received CONNACK (ReturnCode=0, SessionPresent=0)\n",
+        "received PUBACK (PacketId=1)\n",
+        "sent DISCONNECT\n",
+      ]],
+      ["v5", [
+        "sent CONNECT (MQTT 5, CleanStart=1, KeepAlive=300, ",
+        "received CONNACK (ReturnCode=0, SessionPresent=0, ",
+        "received PUBACK (PacketId=1, ReasonCode=16)\n",
+        "sent DISCONNECT (ReasonCode=0)\n",
+      ]],
+    ])("shows all packets of %s, and no secrets", async (version, expected) => {
       const login = ["-u", "user", "-P", "password", "-C", "traced", "--will-topic", "w", "--will-payload", SECRET];
-      const args = ["-t", "hello", "-m", SECRET, "-q", "1", "--debug"];
+      const args = ["-t", "hello", "-m", SECRET, "-q", "1", "--debug", "-V", version];
       const program = await cli.run(["pub", ...at(broker.passwordPort), ...args, ...login]);
       expect(program.code).toBe(0);
       expect(program.stderr).toContain("Client traced opening 127.0.0.1:");
-      expect(program.stderr).toContain("Client traced sent CONNECT (MQTT 3.1.1, CleanSession=1, KeepAlive=300, ");
-      expect(program.stderr).toContain("Client traced received CONNACK (ReturnCode=0, SessionPresent=0)\n");
-      expect(program.stderr).toContain("Client traced received PUBACK (PacketId=1)\n");
-      expect(program.stderr).toContain("Client traced sent DISCONNECT\n");
+      for (const line of expected) expect(program.stderr).toContain(`Client traced ${line}`);
       expect(program.stderr).not.toContain(SECRET);
       expect(program.stderr).not.toMatch(/Username=user|Password=password/);
     });

@@ -14,8 +14,10 @@ export interface Message {
 }
 
 export interface DeviceSettings {
-  /** Default: on Node's HAL. */
+  /** Default: on Node's HAL, with 3.1.1 unless `setDefaults` was given another. */
   mqtt?: Mqtt;
+  /** Of CONNECT, with MQTT 5. */
+  properties?: object;
   /** Default: a new one that has been used by nobody. */
   id?: string;
   keepalive?: number;
@@ -31,6 +33,12 @@ export type Outgoing = [topic: string, payload: Data, qos?: QoS, retain?: Flag];
 
 const devices = new Set<Device>();
 let count = 0;
+let defaults: Required<Pick<DeviceSettings, "mqtt">> & Pick<DeviceSettings, "properties"> = { mqtt };
+
+/** What devices are made with that are not told otherwise. */
+export function setDefaults(settings: typeof defaults): void {
+  defaults = settings;
+}
 
 /** A name that no other test has, in a broker that many share. */
 export function unique(stem: string): string {
@@ -63,13 +71,15 @@ export class Device {
   readonly #published: (() => void)[] = [];
   readonly #subscribed: ((granted: number[]) => void)[] = [];
   readonly #unsubscribed: (() => void)[] = [];
+  readonly #properties: object | undefined;
   #connectAgain: number | undefined;
   #retry: NodeJS.Timeout | undefined;
 
   constructor(settings: DeviceSettings = {}) {
     const { username, password, cleansession, options } = settings;
     this.id = settings.id ?? unique("device");
-    const { Client } = settings.mqtt ?? mqtt;
+    const { Client } = settings.mqtt ?? defaults.mqtt;
+    this.#properties = settings.properties ?? defaults.properties;
     this.client = Client(this.id, settings.keepalive, username, password, cleansession, options);
     devices.add(this);
     const { client } = this;
@@ -101,10 +111,17 @@ export class Device {
     return this;
   }
 
+  /** Begins an attempt, as `client.connect`. */
+  begin(port: number, secure?: Flag | object, host = HOST): boolean {
+    if (this.#properties === undefined) return this.client.connect(host, port, secure, null, null);
+    const client = this.client as unknown as { connect(...values: unknown[]): boolean };
+    return client.connect(host, port, secure, null, null, null, this.#properties);
+  }
+
   /** The next outcome of an attempt to connect. */
   async attempt(port: number, secure?: Flag | object, host = HOST): Promise<string> {
     const before = this.outcomes.length;
-    if (!this.client.connect(host, port, secure, null, null)) throw new Error("connect: no socket");
+    if (!this.begin(port, secure, host)) throw new Error("connect: no socket");
     await this.until(() => this.outcomes.length > before, "an outcome of connect");
     return this.outcomes[before];
   }
@@ -196,9 +213,9 @@ export class Device {
     this.lastOutcomeMs = performance.now();
     const port = this.#connectAgain;
     if (port !== undefined && text !== "connect") {
-      if (text.startsWith("offline")) this.client.connect(HOST, port);
+      if (text.startsWith("offline")) this.begin(port);
       // A pause between attempts, as in an application.
-      else this.#retry = setTimeout(() => this.client.connect(HOST, port), 20);
+      else this.#retry = setTimeout(() => this.begin(port), 20);
     }
     this.#signal.notify();
   }

@@ -147,11 +147,14 @@ function valueOf(type: string, characters: string): unknown {
   if (type === "binary") return characters;
   if (type === "string") return text(characters);
   const bytes = Buffer.from(characters, "latin1");
+  // XS has no Buffer, and its stand-in no numbers.
+  const number = (start: number, end: number): number =>
+    bytes.subarray(start, end).reduce((value, byte) => value * 256 + byte, 0);
   if (type === "pair") {
-    const nameLength = bytes.readUInt16BE(0);
-    if (bytes.readUInt16BE(2 + nameLength) !== bytes.length - nameLength - 4) throw new Error("No pair of strings");
+    const nameLength = number(0, 2);
+    if (number(2 + nameLength, 4 + nameLength) !== bytes.length - nameLength - 4) throw new Error("No pair of strings");
     return [text(characters.slice(2, 2 + nameLength)), text(characters.slice(4 + nameLength))];
   }
   if (type === "varint") return bytes.reduceRight((value, byte) => value * 128 + (byte & 127), 0);
-  return bytes.readUIntBE(0, { byte: 1, uint16: 2, uint32: 4 }[type]!);
+  return number(0, bytes.length);
 }

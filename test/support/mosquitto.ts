@@ -19,6 +19,9 @@ export interface MosquittoOptions {
   persistence?: boolean;
   /** Listens for WebSockets, too: `webSocketPort` and the two behind it. */
   webSockets?: boolean;
+  /** More lines of its configuration: for all listeners, and for that of `port`. */
+  settings?: string[];
+  listenerSettings?: string[];
 }
 
 /** One broker. `log` is what it wrote, with every packet it saw. */
@@ -80,8 +83,10 @@ export class Mosquitto implements Broker {
       "max_queued_messages 0",
       `persistence ${options.persistence ?? false}`,
       "persistence_location data/",
+      ...(options.settings ?? []),
       `listener ${this.port} ${HOST}`,
       "allow_anonymous true",
+      ...(options.listenerSettings ?? []),
       `listener ${this.tlsPort} ${HOST}`,
       "allow_anonymous true",
       ...tls,

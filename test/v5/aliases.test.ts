@@ -147,6 +147,26 @@ describe("Topics that the client sends", () => {
   });
 });
 
+describe("A message at QoS 0 with an alias", () => {
+  test("that was cut off by a lost connection is not sent again", () => {
+    const device = new Device5({ cleansession: 0, options: { queueOffline: true }, hal: { room: 60 } })
+      .upWith({ topicAliasMaximum: 8 });
+    device.client.publish("topic", "1", 1);
+    device.sent();
+    device.socket.stall();
+    device.client.publish("topic", "x".repeat(100));
+    device.client.publish("topic", "2");
+    device.hal.settle();
+    expect(device.socket.room).toBe(0);
+    device.lose();
+    device.client.connect("broker");
+    device.hal.settle();
+    device.reach();
+    device.send(connack({ topicAliasMaximum: 8 }, { isPresent: true }));
+    expect(device.sent()).toEqual(["PUBLISH topic=1 q1 #1 dup {topicAlias=1}", "PUBLISH =2 {topicAlias=1}"]);
+  });
+});
+
 describe("Topics that the broker sends", () => {
   test("may have each alias that CONNECT has allowed, and another topic later [MQTT5-3.3.2-10]", () => {
     const device = new Device5({ settings: { topicAliasMaximum: 3 } }).up();

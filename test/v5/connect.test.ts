@@ -264,12 +264,13 @@ describe("CONNACK", () => {
     expect(seen).toEqual([[0x87, { reasonString: "no" }], [-3]]);
   });
 
-  test("in the layout of 3.1.1 ends the attempt [MQTT5-3.1.2-2]", () => {
-    const device = awaiting();
-    device.sendBytes(wire("20 02 00 01"));
-    expect(device.take()).toEqual(["connfail -4"]);
-    expect(device.sent()).toEqual(["DISCONNECT 0x81"]);
-    expect(device.socket.closed).toBe(true);
+  test("in the layout of 3.1.1 may refuse the version, which is passed on, and say nothing else [MQTT5-3.1.2-2]", () => {
+    for (const [bytes, outcome] of [["20 02 00 01", "connfail 0x01"], ["20 02 00 00", "connfail -4"]]) {
+      const device = awaiting();
+      device.sendBytes(wire(bytes));
+      expect(device.take()).toEqual([outcome]);
+      expect(device.socket.closed).toBe(true);
+    }
   });
 
   test.each([
@@ -288,6 +289,15 @@ describe("CONNACK", () => {
     expect(device.sent()).toEqual([`DISCONNECT ${code}`]);
     expect(device.take()).toEqual(["connfail -4"]);
     expect(device.socket.closed).toBe(true);
+  });
+
+  test("may say what nobody asked for, and leave out the identifier: neither is missed " +
+    "[MQTT5-3.1.2-28] [MQTT5-3.2.2-16]", () => {
+    const device = awaiting({ args: ["", 60] });
+    device.send(connack({ responseInformation: "r" }));
+    expect(device.take()).toEqual(["connect {responseInformation=r}"]);
+    device.lose();
+    expect(device.connectLine()).toBe(`CONNECT "" clean 60 {${CAPACITIES}}`);
   });
 
   test("comes once [MQTT5-3.2.0-2]", () => {

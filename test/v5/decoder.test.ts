@@ -1,4 +1,5 @@
 import { describe, expect, it } from "@jest/globals";
+import hal from "../../hal/node.js";
 import {
   BAD_FIELD,
   BAD_HEADER,
@@ -8,7 +9,9 @@ import {
   BAD_REMAINING_LENGTH,
   UNEXPECTED_PACKET,
 } from "../../src/errors.js";
-import type { Decoder5 } from "../../src/v5/decoder.js";
+import type { DecoderHandler5 } from "../../src/v5/decoder.js";
+import { Decoder5 } from "../../src/v5/decoder.js";
+import { Properties } from "../../src/v5/properties.js";
 import { isReason } from "../../src/v5/reasons.js";
 import {
   AUTH,
@@ -34,6 +37,7 @@ import { TYPES, byte, field, framed, remainingLength, uint16 } from "../support/
 import { reference5, section } from "../support/packets5.js";
 import { vectorsFrom5 } from "../vectors/packets5.js";
 
+const text = hal.createText();
 const feeding = { open: open5, scratchLength: 128 };
 
 /** A PUBLISH at QoS 0, no flag set; tests say what differs. */
@@ -111,8 +115,6 @@ describe("Decoder5", () => {
       ["a Maximum QoS of 2 (3.2.2.3.4)", "20 05 00 00 02 24 02", -PROTOCOL_ERROR],
       ["a Receive Maximum of 0 (3.2.2.3.3)", "20 06 00 00 03 21 0000", -PROTOCOL_ERROR],
       ["a Maximum Packet Size of 0 (3.2.2.3.6)", "20 08 00 00 05 27 00000000", -PROTOCOL_ERROR],
-      ["an ill-formed Reason String [MQTT5-1.5.4-1]", "20 09 00 00 06 1f 0003 eda080", -MALFORMED_PACKET],
-      ["U+0000 in a User Property [MQTT5-1.5.4-2]", "20 0a 00 00 07 26 0001 'a' 0001 00", -MALFORMED_PACKET],
       ["a reason code that there is not [MQTT5-3.2.2-8]", "20 03 00 01 00", -PROTOCOL_ERROR],
     ]);
   });
@@ -211,8 +213,6 @@ describe("Decoder5", () => {
       ["a property that ends behind the others", "30 09 0001 't' 03 02 0000 'pq'", -MALFORMED_PACKET],
       ["Payload Format Indicator 2", "30 06 0001 't' 02 01 02", -PROTOCOL_ERROR],
       ["a Subscription Identifier of 0", "30 06 0001 't' 02 0b 00", -PROTOCOL_ERROR],
-      ["a Response Topic with a wildcard [MQTT5-3.3.2-14]", "30 08 0001 't' 04 08 0001 '#'", -PROTOCOL_ERROR],
-      ["an ill-formed Content Type [MQTT5-3.3.2-19]", "30 08 0001 't' 04 03 0001 ff", -MALFORMED_PACKET],
     ]);
 
     it("leaves the characters of a topic name to the handler", () => {
@@ -365,6 +365,42 @@ describe("Decoder5", () => {
         { type: "AUTH", reasonCode: 0 },
         { type: "AUTH", reasonCode: 0x18 },
       ]);
+    });
+  });
+
+  describe("a text among properties", () => {
+    const TEXTS: [title: string, notation: string, result: number][] = [
+      ["an ill-formed Reason String [MQTT5-1.5.4-1]", "20 09 00 00 06 1f 0003 eda080", -MALFORMED_PACKET],
+      ["U+0000 in a User Property [MQTT5-1.5.4-2]", "20 0a 00 00 07 26 0001 'a' 0001 00", -MALFORMED_PACKET],
+      ["a Response Topic with a wildcard [MQTT5-3.3.2-14]", "30 09 0001 't' 04 08 0001 '#' 'p'", -PROTOCOL_ERROR],
+      ["an ill-formed Content Type [MQTT5-3.3.2-19]", "30 09 0001 't' 04 03 0001 ff 'p'", -MALFORMED_PACKET],
+    ];
+    it.each(TEXTS)("is checked when it is read, which ends the stream at once or with the next packet: %s", (
+      _title, notation, result,
+    ) => {
+      const packet = wire(notation);
+      const stream = join(packet, packet);
+      for (const isRead of [false, true]) {
+        for (const size of [1, 3, packet.length, stream.length]) {
+          const properties = new Properties(text);
+          let count = 0;
+          const read = (): void => {
+            count++;
+            if (isRead) expect(properties.toObject()).toEqual({});
+          };
+          const handler = {
+            onConnack: read, onWhole: read, onPublish: () => undefined,
+            onPayload: (_bytes: Uint8Array, _start: number, _end: number, owed: number) => owed === 0 && read(),
+          } as unknown as DecoderHandler5;
+          const decoder = new Decoder5(handler, new Uint8Array(64), properties);
+          let end = 0;
+          for (let at = 0; at < stream.length && end >= 0; at += size) {
+            end = decoder.push(stream, at, Math.min(at + size, stream.length));
+          }
+          const expected = isRead ? { count: 1, end: result } : { count: 2, end: stream.length };
+          expect({ size, isRead, count, end }).toEqual({ size, isRead, ...expected });
+        }
+      }
     });
   });
 

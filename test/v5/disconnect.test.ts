@@ -62,6 +62,16 @@ describe("DISCONNECT of the client", () => {
     expect(device.sent()).toEqual(["DISCONNECT"]);
   });
 
+  test("says what the first close() has said, when there is another before it has left", () => {
+    const device = new Device5().up();
+    device.client.publish("t", "x", 1);
+    expect(device.client.close(4, { reasonString: "first" })).toBe(true);
+    expect(device.client.close(0x80, { reasonString: "second" })).toBe(false);
+    expect(device.client.close()).toBe(false);
+    device.send(ack("PUBACK", 1));
+    expect(device.sent()).toEqual(["PUBLISH t=x q1 #1", "DISCONNECT 0x04 {reasonString=first}"]);
+  });
+
   test("follows CONNECT when there is no CONNACK yet [MQTT5-3.14.4-1]", () => {
     const device = new Device5();
     device.client.connect("broker");

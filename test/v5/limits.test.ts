@@ -74,6 +74,14 @@ describe("The broker's Maximum QoS", () => {
     expect(device.sent()).toEqual(["SUBSCRIBE #1 t:2"]);
   });
 
+  test("is not known while there is no connection, nor are the other limits: what comes then is queued", () => {
+    const limits = { maximumQoS: 0, retainAvailable: 0, maximumPacketSize: 20 };
+    const device = new Device5({ cleansession: 0, options: { queueOffline: true } }).upWith(limits);
+    device.lose();
+    expect(device.client.publish("t", "x".repeat(50), 2, 1)).toBe(true);
+    expect(sentTo(device, {})).toEqual([`PUBLISH t=${"x".repeat(50)} q2 #1 retain`]);
+  });
+
   test("is that of the connection: the next broker may take more [MQTT5-3.2.2-11]", () => {
     const device = new Device5().upWith({ maximumQoS: 0, retainAvailable: 0, maximumPacketSize: 20 });
     device.lose();

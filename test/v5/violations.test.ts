@@ -1,7 +1,7 @@
 /** What a broker must not send: each is answered with DISCONNECT and its reason code, and the connection is closed. */
 import { describe, expect, test } from "@jest/globals";
 import { wire } from "../support/bytes.js";
-import { Device5, ack, message } from "../support/device5.js";
+import { Device5, ack, connack, disconnect, message, suback, unsuback } from "../support/device5.js";
 
 const MALFORMED: [title: string, bytes: string][] = [
   ["reserved flags of CONNACK [MQTT5-2.1.3-1]", "21 03 00 00 00"],
@@ -34,20 +34,21 @@ const MALFORMED: [title: string, bytes: string][] = [
   ["bytes behind the properties of PUBACK", "40 05 0001 00 00 00"],
   ["PINGRESP with a byte", "d0 01 00"],
 ];
-for (const [id, name] of [["03", "Content Type [MQTT5-3.3.2-19]"], ["08", "Response Topic [MQTT5-3.3.2-13]"]]) {
-  MALFORMED.push(
-    [`${name} that is not UTF-8 [MQTT5-1.5.4-1]`, `30 0a 0001 't' 05 ${id} 0002 c328 'x'`],
-    [`${name} with U+0000 [MQTT5-1.5.4-2]`, `30 0a 0001 't' 05 ${id} 0002 6100 'x'`],
-  );
-}
+
+/** What is found when the application reads it. */
+const TEXTS: [title: string, bytes: string, code: string][] = [
+  ["a Response Topic with a wildcard [MQTT5-3.3.2-14]", "30 0b 0001 't' 06 08 0003 'a/#' 'x'", "0x82"],
+  ["an empty Response Topic", "30 08 0001 't' 03 08 0000 'x'", "0x82"],
+];
 for (const bad of ["c328", "6100"]) {
-  MALFORMED.push(
-    [`a name of a User Property: ${bad} [MQTT5-1.5.4-1] [MQTT5-1.5.4-2] [MQTT5-1.5.7-1]`,
-      `30 0d 0001 't' 08 26 0002 ${bad} 0001 'v' 'x'`],
-    [`a value of a User Property: ${bad} [MQTT5-1.5.4-1] [MQTT5-1.5.4-2] [MQTT5-1.5.7-1]`,
-      `30 0d 0001 't' 08 26 0001 'n' 0002 ${bad} 'x'`],
-    [`a Reason String: ${bad} [MQTT5-1.5.4-1] [MQTT5-1.5.4-2]`, `40 09 0001 80 05 1f 0002 ${bad}`],
-    [`a Server Reference: ${bad} [MQTT5-1.5.4-1] [MQTT5-1.5.4-2]`, `e0 07 9d 05 1c 0002 ${bad}`],
+  const is = `: ${bad} [MQTT5-1.5.4-1] [MQTT5-1.5.4-2]`;
+  for (const [id, name] of [["03", "Content Type [MQTT5-3.3.2-19]"], ["08", "Response Topic [MQTT5-3.3.2-13]"]]) {
+    TEXTS.push([`a ${name}${is}`, `30 0a 0001 't' 05 ${id} 0002 ${bad} 'x'`, "0x81"]);
+  }
+  TEXTS.push(
+    [`a name of a User Property${is} [MQTT5-1.5.7-1]`, `30 0d 0001 't' 08 26 0002 ${bad} 0001 'v' 'x'`, "0x81"],
+    [`a value of a User Property${is} [MQTT5-1.5.7-1]`, `30 0d 0001 't' 08 26 0001 'n' 0002 ${bad} 'x'`, "0x81"],
+    [`a Reason String${is}`, `40 09 0001 80 05 1f 0002 ${bad}`, "0x81"],
   );
 }
 
@@ -64,8 +65,6 @@ const FORBIDDEN: [title: string, bytes: string][] = [
   ["Content Type twice", "30 0c 0001 't' 07 030001 'a' 030000 'x'"],
   ["Payload Format Indicator 2", "30 07 0001 't' 02 0102 'x'"],
   ["Subscription Identifier 0 [MQTT5-3.3.4-3]", "30 07 0001 't' 02 0b00 'x'"],
-  ["a Response Topic with a wildcard [MQTT5-3.3.2-14]", "30 0b 0001 't' 06 08 0003 'a/#' 'x'"],
-  ["an empty Response Topic", "30 08 0001 't' 03 08 0000 'x'"],
   ["Reason String twice", "40 0b 0001 80 07 1f0001 'a' 1f0000"],
 ];
 
@@ -104,6 +103,22 @@ describe.each([["0x81", MALFORMED], ["0x82", FORBIDDEN]])(
       }
     });
   });
+
+describe("A text among properties that is not right is answered with DISCONNECT once it is read", () => {
+  test.each(TEXTS)("%s", (_title, bytes, code) => {
+    for (const fragment of [Infinity, 1]) {
+      const device = busy();
+      device.client.on("message", (_client, _topic, _data, info) => void info.properties.toObject());
+      device.client.on("properties", (_client, _type, _id, properties) => void properties.toObject());
+      device.socket.fragment = fragment;
+      device.sendBytes(wire(bytes));
+      device.sendBytes(device.broker.bytes(message("in", "never", { qos: 1, id: 3 })));
+      expect(device.take().at(-1)).toMatch(/^offline -1(29|30)$/);
+      expect(device.sent()).toEqual([`DISCONNECT ${code}`]);
+      expect(device.socket.closed).toBe(true);
+    }
+  });
+});
 
 describe("A violation", () => {
   test("of the encoding of lengths may pass: the longest way round [MQTT5-1.5.5-1]", () => {
@@ -154,6 +169,38 @@ describe("A violation", () => {
     device.send(ack("PUBACK", 1));
     expect(device.sent()).toEqual(["DISCONNECT"]);
     expect(device.take()).toEqual(["puback", "offline 0"]);
+  });
+
+  test("is a Reason String or User Property that the client has not wanted, but for CONNACK, PUBLISH and DISCONNECT " +
+    "[MQTT5-3.1.2-29]", () => {
+    const reasonString = "why";
+    const userProperty = [["a", "b"]];
+    for (const requestProblemInformation of [0, false] as const) {
+      for (const properties of [{ reasonString }, { userProperty }]) {
+        for (const packet of [
+          ack("PUBACK", 1, 0x87, properties), ack("PUBREC", 2, 0, properties), ack("PUBREL", 9, 0, properties),
+          ack("PUBCOMP", 3, 0, properties), suback(4, [0], properties), unsuback(5, [0], properties),
+        ]) {
+          const device = new Device5();
+          device.connectLine({ requestProblemInformation });
+          device.send(connack({ reasonString, userProperty }), message("in", "x", { userProperty }));
+          device.hal.settle();
+          for (const qos of [1, 2, 2] as const) device.client.publish("t", "x", qos);
+          device.client.subscribe("t");
+          device.client.unsubscribe("t");
+          device.send(ack("PUBREC", 3));
+          device.sent();
+          device.send(packet);
+          expect(device.sent()).toEqual(["DISCONNECT 0x82"]);
+          expect(device.take().at(-1)).toBe("offline -130");
+          device.check();
+        }
+      }
+      const device = new Device5();
+      device.connectLine({ requestProblemInformation });
+      device.send(connack({ reasonString }), disconnect(0x8b, { reasonString, userProperty }));
+      expect(device.take().slice(1)).toEqual(["disconnect 0x8b {reasonString=why userProperty=a:b}", "offline -10"]);
+    }
   });
 
   test("asks for the will, where close() does not [MQTT5-3.14.4-3]", () => {

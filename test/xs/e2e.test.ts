@@ -190,6 +190,47 @@ function testBoards(start: () => Promise<Broker>, wrongLogin: number): void {
   });
 }
 
+needs(XS_ENGINE, "mosquitto", "mosquitto_passwd")("on XS, MQTT 5 with mosquitto,", () => {
+  const boards: Board[] = [];
+  let broker: Mosquitto;
+
+  beforeAll(async () => {
+    broker = await Mosquitto.start();
+  });
+
+  afterEach(() => {
+    for (const board of boards.splice(0)) board.dispose();
+    removeDevices();
+  });
+
+  afterAll(() => broker?.dispose());
+
+  const run = async (name: string): Promise<Board> => {
+    boards.push(await Board.start(`examples/${name}.ts`, broker.passwordPort));
+    return boards.at(-1)!;
+  };
+
+  it("mqtt5-sensor.ts answers mqtt5-display.ts (4.10)", async () => {
+    const sensor = await run("mqtt5-sensor");
+    await broker.logged("Sending SUBACK to thermometer");
+    const display = await run("mqtt5-display");
+    const answers = (): string[] => display.lines.filter((line) => line.startsWith("temperature: 2"));
+    await display.until(() => answers().length >= 3, () => `three answers in: ${display.lines.join("; ")}`);
+    expect(display.lines.filter((line) => !line.startsWith("temperature: 2"))).toEqual(["connected"]);
+    expect(sensor.lines[0]).toMatch(/^connected, aliases for [1-9]\d* topics$/);
+    expect(sensor.lines.slice(1, 4)).toEqual(["answered", "answered", "answered"]);
+  });
+
+  it("mqtt5-worker.ts does jobs (4.8.2)", async () => {
+    const worker = await run("mqtt5-worker");
+    await worker.printed("ready");
+    const boss = await new Device().connect(broker.port);
+    for (let i = 0; i < 5; i++) await boss.publish("jobs", `${i}`, 1);
+    await worker.printed("job: 4");
+    expect(worker.lines).toEqual(["ready", ...Array.from({ length: 5 }, (_, i) => `job: ${i}`)]);
+  });
+});
+
 needs(XS_ENGINE)("on XS, with aedes,", () => testBoards(() => AedesBroker.start(), 4));
 
 needs(XS_ENGINE, "mosquitto", "mosquitto_passwd")("on XS, with mosquitto,", () =>

@@ -275,6 +275,8 @@ const MATCHERS = {
   toBeLessThan: compare((a, b) => a < b),
   toBeLessThanOrEqual: compare((a, b) => a <= b),
   toEqual: (value: unknown, expected: unknown) => equals(value, expected),
+  /** Here no stricter: on Node it is. */
+  toStrictEqual: (value: unknown, expected: unknown) => equals(value, expected),
   toMatchObject: contains,
   toHaveLength: (value: unknown, length: unknown) => (value as unknown[]).length === length,
   toContain: holds,
