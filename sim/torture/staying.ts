@@ -101,6 +101,8 @@ class Staying implements Helper {
     });
     this._client.onRenewal((_, filter, code) => {
       device.hear(hal, () => `renewed ${filter}: ${code}`, () => {
+        // What the broker does not take is told before anything else of the session.
+        this._begin();
         if (code > 127) this._must.delete(filter);
       });
     });
