@@ -440,7 +440,7 @@ export class BrokerPeer5 extends BrokerPeer {
   override onEnd(): void {
     const { link } = this;
     const { weather } = link;
-    const isQuick = weather.room >= 128 && weather.mostMs <= 50 && !link.isStruck;
+    const isQuick = weather.room >= 128 && weather.mostMs <= 50 && !link.isStruck && !link.isOwed;
     if (!this.isOver && link.isViolated && !link.hasDisconnect && isQuick) {
       this._fail("the rules were broken, and no DISCONNECT");
     }

@@ -106,6 +106,9 @@ export interface Delivery {
   properties: GivenProperties | undefined;
 }
 
+/** The times of messages that expire with MQTT 5 are rounded down, once more where they come from a snapshot. */
+const EARLY_MS = 4;
+
 /** Highest number so far, by topic and QoS. */
 type Marks = Map<string, number>;
 
@@ -221,7 +224,7 @@ export class Ledger {
       }
     } else if (outcome === "dropped") {
       if (qos > 0 || !source.dropsOldest || message.isStreamed) this._fail(source, what);
-    } else if (expiresMs < 0 || this._world.nowMs < expiresMs) {
+    } else if (expiresMs < 0 || this._world.nowMs < expiresMs - (message.given === undefined ? 0 : EARLY_MS)) {
       this._fail(source, `${what}, before its time`);
     }
     if (reads > 0 && !message.isOld && (outcome !== "lost" || qos === 0)) {
