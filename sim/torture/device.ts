@@ -178,8 +178,12 @@ export class Device implements Customer {
     const { random } = this.world;
     const { link } = this.hal;
     const code = this.version5 !== undefined && random.chance(20) ? random.pick([4, 0x80, 0x81, 0x98]) : 0;
-    link?.closeCodes.push(code);
     const answer = this.call(`close ${code}`, () => code === 0 ? this.client.close() : this.client5.close(code));
+    if (answer) link?.closeCodes.push(code);
+    if (answer && this.version5 !== undefined && random.chance(20)) {
+      const isAgain = this.call("close again", () => this.client5.close(code === 4 ? 0 : 4));
+      if (isAgain) this.fail("close: true twice");
+    }
     for (const helper of this._helpers) helper.given?.(answer);
     this.monitor.closed(answer, wasUp);
   }

@@ -77,6 +77,8 @@ export class Link implements Socket {
   refusal: { code: number; reason: string | undefined } | undefined;
   /** Reason code of the broker's DISCONNECT. */
   dismissal: number | undefined;
+  /** The same, once the application was told. */
+  dismissed: number | undefined;
   /** Reason codes that answer what the broker has done, against the rules. */
   offence: readonly number[] | undefined;
   /** Operations that were read and not acknowledged for good, and when one was last. */
@@ -88,7 +90,7 @@ export class Link implements Socket {
   isViolated = false;
   /** It was taken away, or stood still. */
   isStruck = false;
-  /** What `close` was told to say, whenever it was called. */
+  /** What `close` was told to say where it had something to end. */
   readonly closeCodes: number[] = [];
   /** The broker has read DISCONNECT. */
   hasDisconnect = false;

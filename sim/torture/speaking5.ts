@@ -42,6 +42,7 @@ class Speaking5 implements Helper {
       device.hear(hal, () => `disconnect 0x${reasonCode.toString(16)}`, () => {
         world.count("MQTT 5: DISCONNECT of the broker");
         this._isDismissed = true;
+        if (hal.link !== undefined) hal.link.dismissed = reasonCode;
         const expected = hal.link?.dismissal;
         if (expected !== reasonCode) device.fail(`disconnect: reason ${reasonCode}, not ${expected ?? "any"}`);
       });

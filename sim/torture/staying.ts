@@ -14,6 +14,8 @@ import type { Random } from "./random.js";
 
 /** Return codes of CONNACK that will be the same next time. */
 const REFUSALS = [1, 2, 4, 5];
+/** Reason codes of MQTT 5 that will be: what the client is or says is wrong, or another has taken its place. */
+const FINAL_REASONS = [0x81, 0x82, 0x84, 0x85, 0x86, 0x87, 0x8a, 0x8c, 0x8e, 0x90, 0x95, 0x99, 0x9a, 0x9b];
 /** Timers are late. */
 const LATE_MS = 10;
 
@@ -171,17 +173,15 @@ class Staying implements Helper {
 
   /** `connfail` is told. */
   failed(reason: number): void {
-    const { retryRefused, maxDelayMs } = this._settings;
     const { world } = this._device;
     if (!this._isWanted || this._isStartDue) return;
-    const isRefused = REFUSALS.includes(reason);
+    const isRefused = [...REFUSALS, ...FINAL_REASONS].includes(reason);
     if (!isRefused && this._at + 1 < this._names.length) {
       world.count("reconnect: the next host");
       this._next = { at: this._at + 1, fromMs: world.nowMs };
       return this._expect("connecting");
     }
-    if (isRefused && !retryRefused) this._stop();
-    else this._fail(isRefused ? maxDelayMs : -1);
+    this._give(isRefused);
   }
 
   /** `offline` is told. */
@@ -218,10 +218,7 @@ class Staying implements Helper {
   }
 
   unrest(): string {
-    // All in one packet: one filter that the broker does not take is the end of all.
-    const { limits } = this._device.hal.link ?? {};
-    const isLimited = limits?.wildcardSubscriptionAvailable === false || (limits?.maximumPacketSize ?? Infinity) < 200;
-    return this._must.size === 0 || isLimited ? "" : `not asked for again: ${[...this._must].join(" ")}`;
+    return this._must.size === 0 ? "" : `not asked for again: ${[...this._must].join(" ")}`;
   }
 
   conclude(): void {
@@ -288,7 +285,14 @@ class Staying implements Helper {
     if (lastedMs >= stableMs && (lastedMs > stableMs + LATE_MS || this._told?.round === roundIfReset)) this._round = 0;
     if (!this._isWanted) return this._expect("idle");
     if (this._isStartDue) return this._expect("connecting");
-    this._fail(-1);
+    this._give(FINAL_REASONS.includes(this._link?.dismissed ?? 0));
+  }
+
+  /** It is to be tried again later, or not at all. */
+  private _give(isRefused: boolean): void {
+    const { retryRefused, maxDelayMs } = this._settings;
+    if (isRefused && !retryRefused) this._stop();
+    else this._fail(isRefused ? maxDelayMs : -1);
   }
 
   private _stop(): void {
