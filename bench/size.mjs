@@ -31,7 +31,7 @@ const ENTRIES = {
   ...Object.fromEntries(optional.map((name, index) => (
     [`mcu-mqtt/${name}`, [index === 0 ? "its own file, for boards" : "the same", entries[name]]]
   ))),
-  "mcu-mqtt/v5": ["MQTT 5: its client without a HAL, what a board loads in place of `mcu-mqtt/client`", "src/v5/face.ts"],
+  "mcu-mqtt/v5": ["MQTT 5: what a board loads in place of `mcu-mqtt/client`", "src/v5/face.ts"],
   ...Object.fromEntries(optional5.map((name) => [`mcu-mqtt/${name}`, ["its own file, for boards", entries[name]]])),
   "mcu-mqtt/scram": ["SCRAM, for Node", entries.scram, nodeTarget],
   "mcu-mqtt/async": ["promises: client and modules, without a HAL", "src/async/face.ts", nodeTarget],

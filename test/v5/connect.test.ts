@@ -264,7 +264,7 @@ describe("CONNACK", () => {
     expect(seen).toEqual([[0x87, { reasonString: "no" }], [-3]]);
   });
 
-  test("in the layout of 3.1.1 may refuse the version, which is passed on, and say nothing else [MQTT5-3.1.2-2]", () => {
+  test("in the layout of 3.1.1 may refuse the version, which is passed on, and nothing else [MQTT5-3.1.2-2]", () => {
     for (const [bytes, outcome] of [["20 02 00 01", "connfail 0x01"], ["20 02 00 00", "connfail -4"]]) {
       const device = awaiting();
       device.sendBytes(wire(bytes));

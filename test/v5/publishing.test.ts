@@ -92,7 +92,8 @@ describe("A message at QoS 2", () => {
       device.lose();
       device.client.connect("broker");
       device.acceptWith({}, true);
-      expect(device.broker.packets.slice(1)).toEqual([expect.objectContaining({ packetId: 2 })]);
+      expect(device.broker.packets.slice(1)).toHaveLength(1);
+      expect(device.broker.packets[1]).toMatchObject({ packetId: 2 });
     });
 
   test("whose PUBREL the broker does not know is done, with that code [MQTT5-3.7.2-1]", () => {

@@ -1,5 +1,5 @@
 /** The suites that need no network, on the engine of Moddable's boards. */
-import { notInUrl, slowInDecoders, slowInStreams, testOnXs } from "./suites.js";
+import { notInRequests, notInUrl, slowInDecoders, slowInStreams, testOnXs } from "./suites.js";
 
 await testOnXs(
   "on XS",
@@ -66,6 +66,21 @@ await testOnXs(
       "test/async/client.test.ts",
       "test/async/options.test.ts",
     ],
+    [
+      "test/v5/aliases.test.ts",
+      "test/v5/authentication.test.ts",
+      "test/v5/connect.test.ts",
+      "test/v5/disconnect.test.ts",
+      "test/v5/expiry.test.ts",
+      "test/v5/keep-alive.test.ts",
+      "test/v5/limits.test.ts",
+      "test/v5/publishing.test.ts",
+      "test/v5/receiving.test.ts",
+      "test/v5/request.test.ts",
+      "test/v5/sessions.test.ts",
+      "test/v5/subscribing.test.ts",
+      "test/v5/violations.test.ts",
+    ],
     ["test/mock.test.ts"],
   ],
   {
@@ -99,6 +114,7 @@ await testOnXs(
         titles: /is delivered when many packets come in a segment/,
         reason: "a thousand arguments, in calls inside calls, are more than the stack of 4,096 slots",
       },
+      notInRequests("test/v5/request.test.ts"),
       {
         file: "test/mock.test.ts",
         titles: /ScriptText decodes and encodes as the platform's TextDecoder and Buffer do/,
