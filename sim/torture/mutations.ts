@@ -635,7 +635,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a filter that was refused is in the list",
     file: "optional/subscriptions.ts",
-    find: "        if (granted[at] < SUBSCRIPTION_FAILURE) code = granted[at];",
+    find: "          if (!isRefused) code = granted[at];",
     replace: "        code = granted[at] & 3;",
   },
   {
@@ -647,7 +647,7 @@ export const MUTATIONS: readonly Mutation[] = [
   {
     name: "a filter that was subscribed again has its old QoS",
     file: "optional/subscriptions.ts",
-    find: "        if (granted[at] < SUBSCRIPTION_FAILURE) code = granted[at];",
+    find: "          if (!isRefused) code = granted[at];",
     replace: "        if (granted[at] < SUBSCRIPTION_FAILURE) code = row.code >= 0 ? row.code : granted[at];",
   },
   {

@@ -83,7 +83,7 @@ export const MUTATIONS_5: readonly Mutation[] = [
   {
     name: "MQTT 5: what is left until a message expires is not said",
     file: "v5/outbox.ts",
-    find: "        this._say(table[entry + OFFSET], Math.ceil(leftMs / 1000));",
+    find: "if ((table[entry + SENT_AT_MS] & 1) === 0) this._say(table[entry + OFFSET], Math.ceil(leftMs / 1000));",
     replace: "",
   },
   {
