@@ -32,12 +32,14 @@ export function mqtt5(settings?: Partial<Settings5> | null): Codec {
 }
 
 function codecOf(settings: Settings5): Codec {
-  return {
+  // On XS: what a preloaded module does not freeze, or can see change, is given RAM there.
+  const sizes = Object.freeze(settings);
+  const codec: Codec = {
     encoder: (text) => new Encoder5(text),
     decoder(handler, scratch) {
       const session = handler as Session as Session5;
       Object.setPrototypeOf(session, Session5.prototype);
-      const decoder = session.begin(scratch, settings);
+      const decoder = session.begin(scratch, sizes);
       const connection: unknown = session._handler;
       if (connection instanceof Connection) {
         Object.setPrototypeOf(connection, Connection5.prototype);
@@ -46,6 +48,7 @@ function codecOf(settings: Settings5): Codec {
       return decoder;
     },
   };
+  return Object.freeze(codec);
 }
 
 /** MQTT 5 (protocol version 5). */
