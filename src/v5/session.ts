@@ -105,7 +105,6 @@ export class Session5 extends Session implements DecoderHandler5 {
   declare maximumPacketSize: number;
   /** The clock; undefined: there is only the time of the last call. */
   declare clock: Hal | undefined;
-  private declare _settings: Settings5;
   /** Topic names by alias, of the broker. */
   private declare _received: (string | undefined)[];
   private declare _aliases: Aliases;
@@ -137,7 +136,6 @@ export class Session5 extends Session implements DecoderHandler5 {
     this.closeReason = this.refusal = this._extraLeft = this._shortLeft = this._shortEnd = this._longLength = 0;
     this._isExtraBegun = false;
     this._ownKeepAliveMs = -1;
-    this._settings = settings;
     this._received = [];
     for (let i = 0; i < settings.topicAliasMaximum; i++) this._received.push(undefined);
     this._aliases = new Aliases(settings.topicAliases);
