@@ -84,7 +84,7 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
           `Client ${id} sent DISCONNECT\n`,
       );
       // Of version 5, a clean start, 300 seconds.
-      expect(broker.log).toContain(`as ${id} (p5, c1, k300).`);
+      await broker.logged(`as ${id} (p5, c1, k300).`);
       await broker.logged(`Client ${id} disconnected.`);
     });
 
@@ -430,7 +430,7 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
     it("connects, says so, and stays", async () => {
       const program = cli.start(["connect", ...at(), "-C", "stayer"]);
       await program.said("Client stayer is connected\n");
-      expect(broker.log).toContain("as stayer (p5, c1, k300).");
+      await broker.logged("as stayer (p5, c1, k300).");
       program.process.kill("SIGTERM");
       await program.ended();
       expect(program.result).toEqual({
@@ -446,7 +446,7 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
       const args = ["-C", "ich-ä", "-k", "17", "--persistent", "-u", "user", "-P", "password"];
       const program = await cli.run(["connect", ...at(broker.passwordPort), ...args, "-W", "0.3"]);
       expect(program.code).toBe(27);
-      expect(broker.log).toContain("as ich-ä (p5, c0, k17, u'user').");
+      await broker.logged("as ich-ä (p5, c0, k17, u'user').");
     });
 
     it("takes the password from a file or the environment, and user and password from a URL", async () => {
@@ -465,7 +465,7 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
     it("comes from the address it was told to", async () => {
       const program = await pub(["-t", "a", "-m", "x", "-I", "127.0.0.2", "-C", "other-address"]);
       expect(program.code).toBe(0);
-      expect(broker.log).toMatch(/New client connected from 127\.0\.0\.2:\d+ as other-address/);
+      await broker.logged(/New client connected from 127\.0\.0\.2:\d+ as other-address/);
     });
 
     it("has a will, which the broker publishes when the program dies, and not when it is told to end", async () => {

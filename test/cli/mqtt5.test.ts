@@ -320,7 +320,8 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt with MQTT 5", () 
     it("has each message of pub once at QoS 2, also over connections that are lost", async () => {
       const relay = await Relay.start(broker.port);
       begun.push(relay);
-      const watcher = await mosquittoSub("lines", "-q", "2");
+      // With 3.1.1: mosquitto 2.0.11 sends more than the Receive Maximum of its own `mosquitto_sub`, which then ends.
+      const watcher = await mosquittoSub("lines", "-q", "2", "-V", "mqttv311");
       const again = ["--session-expiry", "60", "--reconnect", "5", "--reconnect-delay", "0.05"];
       const program = cli.start(["pub", ...at(relay.port), "-t", "lines", "-q", "2", "-l", ...again]);
       const lines = Array.from({ length: 300 }, (_, i) => `line ${i}\n`);

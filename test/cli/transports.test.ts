@@ -163,7 +163,7 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
       expectHello(program);
       const id = /Client (\S+)/.exec(program.stderr)![1];
       expect(id).toMatch(/^mcu-mqtt-[0-9a-f]{14}$/);
-      expect(broker.log).toContain(`as ${id} (p1, c1, k0).`);
+      await broker.logged(`as ${id} (p1, c1, k0).`);
     });
   });
 

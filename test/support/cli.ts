@@ -140,9 +140,16 @@ export class Program {
     return this.until(() => this.#written >= length, `${length} bytes on standard output`);
   }
 
+  /** Resolves as soon as `condition` holds; rejects when the program ends before. */
   until(condition: () => boolean, what: string): Promise<void> {
-    return this.#signal.until(condition, () => {
+    const described = (): string => {
       return `${what} of ${this.#title}\n${this.stdout.toString().slice(-2000)}\n${this.stderr.slice(-2000)}`;
-    });
+    };
+    const holds = (): boolean => {
+      if (condition()) return true;
+      if (this.code !== undefined) throw new Error(`ended with ${this.code} before ${described()}`);
+      return false;
+    };
+    return this.#signal.until(holds, described);
   }
 }

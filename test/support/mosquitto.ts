@@ -151,8 +151,9 @@ export class Mosquitto implements Broker {
   }
 
   /** Resolves when the log has `text`. */
-  async logged(text: string): Promise<void> {
-    await this.#until(() => this.log.includes(text), `mosquitto logs "${text}"`);
+  async logged(text: string | RegExp): Promise<void> {
+    const has = (): boolean => (typeof text === "string" ? this.log.includes(text) : text.test(this.log));
+    await this.#until(has, `mosquitto logs "${text}"`);
   }
 
   async dispose(): Promise<void> {
