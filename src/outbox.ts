@@ -352,7 +352,7 @@ export class Outbox {
   }
 
   /** Where the entry is that follows the one at `entry`. */
-  private _behind(entry: number): number {
+  _behind(entry: number): number {
     return entry + ENTRY === this.table.length ? 0 : entry + ENTRY;
   }
 

@@ -178,7 +178,7 @@ export class Session implements DecoderHandler {
   cleanSession: boolean;
   readonly queuesOffline: boolean;
   keepAliveMs: number;
-  private readonly _maxInflight: number;
+  readonly _maxInflight: number;
   private readonly _ackTimeoutMs: number;
   readonly drainMs: number;
   /** CONNECT for the next connection. */

@@ -5,14 +5,14 @@ export const MUTATIONS_5: readonly Mutation[] = [
   {
     name: "MQTT 5: the broker's receive maximum is not kept",
     file: "v5/outbox.ts",
-    find: "window < this.receiveMaximum ? window : this.receiveMaximum",
+    find: "window < taken ? window : taken",
     replace: "window",
   },
   {
     name: "MQTT 5: the broker's receive maximum is not kept while closing",
     file: "v5/outbox.ts",
-    find: "window < this.receiveMaximum ? window : this.receiveMaximum",
-    replace: "window < this.receiveMaximum || window === 65535 ? window : this.receiveMaximum",
+    find: "window < taken ? window : taken",
+    replace: "window < taken || window === 65535 ? window : taken",
   },
   {
     name: "MQTT 5: an alias is not forgotten with its connection",
@@ -247,5 +247,29 @@ export const MUTATIONS_5: readonly Mutation[] = [
     file: "v5/session.ts",
     find: "      this.outStart = this._shortEnd - this._shortLeft;",
     replace: "      this.outStart = 0;",
+  },
+  {
+    name: "MQTT 5: filters that have overtaken messages are sent again behind them",
+    file: "v5/outbox.ts",
+    find: "      table[entry] |= SENT | STREAMED;",
+    replace: "      table[entry] |= SENT;",
+  },
+  {
+    name: "MQTT 5: the answer to filters that have overtaken messages is not taken before these are sent",
+    file: "v5/outbox.ts",
+    find: "(index < this.passed || isPast(state))",
+    replace: "index < this.passed",
+  },
+  {
+    name: "MQTT 5: filters that have overtaken messages do not count as under way",
+    file: "v5/outbox.ts",
+    find: "      this.inflight++;\n",
+    replace: "",
+  },
+  {
+    name: "MQTT 5: filters that have overtaken messages hold back those behind them",
+    file: "v5/outbox.ts",
+    find: "      this.ahead++;\n",
+    replace: "      this.ahead += 0;\n",
   },
 ];

@@ -14,11 +14,13 @@ import {
   PACKET_TOO_LARGE,
   PRESENT,
   WILDCARDS_NOT_SUPPORTED,
+  refusalOf,
 } from "./manners5.js";
 import type { Accepted } from "./monitor.js";
 import { NAMES } from "./packets.js";
 import { propertiesText } from "./packets5.js";
 import { PAUSE } from "./reading.js";
+import { publishLength } from "./version5.js";
 
 /** `offline`: by the application, by the peer, for a PINGRESP or an acknowledgement that is overdue, by a source. */
 const ORDINARY_ENDS = [0, -10, -11, -12, -14];
@@ -27,6 +29,8 @@ const END_ACK_OVERDUE = -12;
 /** By then an acknowledgement has come through a network that was not struck. */
 const LONGEST_WAY_MS = 3000;
 const NOT_A_CONNACK = -4;
+/** Bytes of the property Topic Alias. */
+const ALIAS_LENGTH = 3;
 
 class Speaking5 implements Helper {
   private readonly _device: Device;
@@ -67,7 +71,12 @@ class Speaking5 implements Helper {
       if (seconds > 0) device.ledger.expires(message, seconds * 1000);
     }
     if (!device.client.connected || link === undefined) return;
-    const code = message !== undefined && !message.isStreamed ? device.refusalOn(link, message) : 0;
+    let code = message !== undefined && !message.isStreamed ? device.refusalOn(link, message) : 0;
+    // An alias may have made it short enough, if it has left at once.
+    if (code === PACKET_TOO_LARGE && message?.qos === 0 && link.limits!.topicAliasMaximum > 0) {
+      const length = publishLength("", message.payload, 0, message.given) + ALIAS_LENGTH;
+      code = refusalOf(link.limits!, 0, message.retain, length);
+    }
     const wrong = code !== 0 ? code : this._refusalOf(kind, filters, identifier);
     if (wrong !== 0) device.fail(`${kind}: accepted, though the broker does not take it (${wrong})`);
   }

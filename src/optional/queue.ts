@@ -164,7 +164,9 @@ class QueueLink extends Link {
       outbox.table.copyWithin(outbox.entry(i), from, from + ENTRY);
     }
     outbox.operations--;
-    // Nothing behind what has not left has its outcome: the oldest is as far as it was.
+    // With MQTT 5, what follows may have its outcome.
+    outbox.passDone();
+    outbox.lookDone();
     if (outbox.watcher !== undefined) outbox.watcher.onRemoved(index, outcome);
   }
 

@@ -22,12 +22,12 @@ import type { DoneCallback, QoS } from "../callbacks.js";
 import type { Client, Flag } from "../client.js";
 import { headerLength, writeHeader } from "../encoder.js";
 import { NO_ROOM } from "../errors.js";
-import { STREAMED } from "../outbox.js";
+import { ACK, STREAMED } from "../outbox.js";
 import type { PayloadStream, Session } from "../session.js";
 import type { Client5 } from "../v5/client.js";
 import type { GivenProperties } from "../v5/properties.js";
 import type { Session5 } from "../v5/session.js";
-import { MAX_REMAINING_LENGTH, PUBACK, PUBLISH, PUBREC } from "../wire.js";
+import { MAX_REMAINING_LENGTH, PUBACK, PUBLISH, PUBREC, SUBACK } from "../wire.js";
 import { Link } from "./link.js";
 
 /** `offline`: the source of a message did not give what it had promised. */
@@ -248,7 +248,9 @@ class StreamLink extends Link implements PayloadStream {
   private _isBusy(): boolean {
     const outbox = this._session.outbox;
     for (let i = 0; i < outbox.operations; i++) {
-      if ((outbox.table[outbox.entry(i)] & STREAMED) !== 0) return true;
+      const state = outbox.table[outbox.entry(i)];
+      // With MQTT 5, filters may have the flag.
+      if ((state & STREAMED) !== 0 && (state & ACK) < SUBACK) return true;
     }
     return false;
   }

@@ -5,8 +5,8 @@
  * Where an operation has its outcome and anything is to be said of it, its reason codes are what remains of its packet.
  */
 import type { PacketEncoder } from "../codec.js";
-import { ACK, DONE, ENTRY, EXPIRES, isPublish, LENGTH, OFFSET, Outbox, SENT, SENT_AT_MS } from "../outbox.js";
-import { DUP, PUBLISH, RETAIN } from "../wire.js";
+import { ACK, DONE, ENTRY, EXPIRES, isPublish, LENGTH, OFFSET, Outbox, SENT, SENT_AT_MS, STREAMED } from "../outbox.js";
+import { DUP, PUBLISH, RETAIN, SUBACK } from "../wire.js";
 import type { Encoder5 } from "./encoder.js";
 import { behindVarint, findProperty, readVarint } from "./properties.js";
 import { MESSAGE_EXPIRY_INTERVAL, PACKET_TOO_LARGE, QOS_NOT_SUPPORTED, RETAIN_NOT_SUPPORTED } from "./wire.js";
@@ -16,12 +16,56 @@ export class Outbox5 extends Outbox {
   declare receiveMaximum: number;
   /** Some may expire before they leave. */
   declare hasExpiring: boolean;
+  /** There may be filters behind messages that are held back. */
+  declare hasFilters: boolean;
+  /** Filters that have overtaken messages, and wait for their acknowledgement. */
+  declare ahead: number;
 
   override sendable(window: number, room: number): number {
-    const ack = this.table[this._next] & ACK;
-    // It holds back messages only; what follows filters is looked at once they have left [MQTT5-3.3.4-8].
-    if (ack !== 0 && !isPublish(ack)) return super.sendable(window, 1);
-    return super.sendable(window < this.receiveMaximum ? window : this.receiveMaximum, room);
+    const taken = this.receiveMaximum + this.ahead;
+    return super.sendable(window < taken ? window : taken, room);
+  }
+
+  /**
+   * The next SUBSCRIBE or UNSUBSCRIBE that is not sent: messages before it, which are held back, do not delay it
+   * [MQTT5-3.3.4-8]. It is the caller's, and counts as sent. Its outcome has its place behind theirs all the same.
+   */
+  overtake(nowMs: number): Uint8Array | undefined {
+    const table = this.table;
+    for (let i = this.passed; i < this.operations; i++) {
+      const entry = this.entry(i);
+      const kind = table[entry] & (ACK | DONE | STREAMED);
+      if (kind < SUBACK || kind > ACK) continue;
+      table[entry] |= SENT | STREAMED;
+      table[entry + SENT_AT_MS] = nowMs;
+      this.inflight++;
+      this.ahead++;
+      this.passDone();
+      const offset = table[entry + OFFSET];
+      return this.arena.slice(offset, offset + table[entry + LENGTH]);
+    }
+    this.hasFilters = false;
+    return undefined;
+  }
+
+  override passDone(): void {
+    while (this.passed < this.operations && isPast(this.table[this._next])) {
+      this.passed++;
+      this._next = this._behind(this._next);
+    }
+  }
+
+  override _finish(entry: number, type: number, keep: number): void {
+    if (isPast(this.table[entry])) this.ahead--;
+    super._finish(entry, type, keep);
+  }
+
+  override awaits(type: number, packetId: number): number {
+    const index = this.find(packetId);
+    if (index < 0) return -1;
+    const entry = this.entry(index);
+    const state = this.table[entry];
+    return (state & ACK) === type && (index < this.passed || isPast(state)) ? entry : -1;
   }
 
   /** The oldest operation has its outcome: there are reason codes to it. */
@@ -116,4 +160,9 @@ export class Outbox5 extends Outbox {
     this.lookDone();
     if (this.watcher !== undefined) this.watcher.onRemoved(index, "expired");
   }
+}
+
+/** Has its outcome, or has left before its turn: filters are not streamed, so that STREAMED says this of them. */
+function isPast(state: number): boolean {
+  return (state & DONE) !== 0 || ((state & STREAMED) !== 0 && (state & ACK) >= SUBACK);
 }

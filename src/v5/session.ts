@@ -147,7 +147,8 @@ export class Session5 extends Session implements DecoderHandler5 {
     const outbox = this.outbox;
     if ((outbox.receiveMaximum as number | undefined) === undefined) {
       Object.setPrototypeOf(outbox, Outbox5.prototype);
-      outbox.hasExpiring = true;
+      outbox.hasExpiring = outbox.hasFilters = true;
+      outbox.ahead = 0;
       outbox.receiveMaximum = 65535;
       this._isClean = this._cleanStart = this.cleanSession;
     }
@@ -195,6 +196,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     // What was queued since the last session, which may not have been kept, is not of that one.
     if (this._phase === IDLE) this.cleanSession = this._cleanStart;
     super.lost();
+    this.outbox.ahead = 0;
   }
 
   /** Sets what the broker takes. */
@@ -337,6 +339,11 @@ export class Session5 extends Session implements DecoderHandler5 {
     if (count === 0) {
       // The window is full, and no acknowledgement is waited for any more.
       if (this._phase === FLUSHING && outbox.partial === 0 && !this._isReceiving) this._leave(this._nowMs);
+      const isFull = this._phase < UP || this._phase >= LEAVING || outbox.inflight >= this._maxInflight;
+      if (outbox.hasFilters && !isFull) {
+        const packet = outbox.overtake(this._nowMs);
+        if (packet !== undefined) this.queueExtra(packet);
+      }
       return this._mayExtra() ? this._pendingExtra() : 0;
     }
     if (this._aliases.limit > 0 && this.out === outbox.arena && outbox.partial === 0) count = this._shorten(count);
@@ -420,6 +427,7 @@ export class Session5 extends Session implements DecoderHandler5 {
       outbox.expire(this._now());
       result = super.queue(kind, subject, payload);
     }
+    if (typeof subject !== "string") outbox.hasFilters = true;
     const given = this.encoder.properties;
     const seconds = given === undefined || typeof subject !== "string" ? 0 : given.messageExpiryInterval || 0;
     // A longer time cannot be counted, and none so long goes by unnoticed; with none at all nothing would ever leave.

@@ -1,7 +1,7 @@
 /** PUBLISH of a client of MQTT 5: the three ways of delivery, reason codes as outcomes, and the broker's quota. */
 import { describe, expect, test } from "@jest/globals";
 import { hex, wire } from "../support/bytes.js";
-import { Device5, PINGRESP, ack, message, suback } from "../support/device5.js";
+import { Device5, PINGRESP, ack, connack, message, suback, unsuback } from "../support/device5.js";
 
 /** A device with a session, and bytes that it has written since. */
 function bytesOf(act: (device: Device5) => void): string {
@@ -257,6 +257,89 @@ describe("The broker's Receive Maximum", () => {
     device.client.close();
     device.hal.advance(2000);
     expect(device.sent()).toEqual(["DISCONNECT"]);
+  });
+
+  test("lets filters overtake the messages that it holds back [MQTT5-3.3.4-8] [MQTT5-4.9.0-3]", () => {
+    const device = new Device5().upWith({ receiveMaximum: 1 });
+    const client = device.client;
+    for (const payload of ["a", "b"]) client.publish("t", payload, 1);
+    client.subscribe("s", 1);
+    client.publish("t", "c");
+    client.unsubscribe("u");
+    client.publish("t", "d", 1);
+    client.subscribe("v", 0);
+    expect(device.sent()).toEqual(["PUBLISH t=a q1 #1", "SUBSCRIBE #3 s:1", "UNSUBSCRIBE #4 u", "SUBSCRIBE #6 v:0"]);
+    // Outcomes keep the order of the calls.
+    device.send(suback(6, [0]), unsuback(4, [0]), suback(3, [1]), unsuback(4, [0]));
+    expect(device.take()).toEqual([]);
+    device.send(ack("PUBACK", 1));
+    // What has left is passed over.
+    expect(device.sent()).toEqual(["PUBLISH t=b q1 #2", "PUBLISH t=c"]);
+    device.send(ack("PUBACK", 2));
+    expect(device.sent()).toEqual(["PUBLISH t=d q1 #5"]);
+    device.send(ack("PUBACK", 5));
+    const expected = ["puback", "puback", "suback 0x01", "puback", "unsuback 0x00", "puback", "suback 0x00"];
+    expect(device.take()).toEqual(expected);
+    device.hal.advance(0);
+    expect(device.sent()).toEqual([]);
+  });
+
+  test("passes over filters that left before the messages around them, as long as they wait [MQTT5-3.3.4-8]", () => {
+    const device = new Device5().upWith({ receiveMaximum: 2 });
+    const client = device.client;
+    client.publish("t", "a", 1);
+    client.publish("t", "b", 2);
+    client.publish("t", "c", 1);
+    client.subscribe("s", 1);
+    client.publish("t", "d", 0);
+    expect(device.sent()).toEqual(["PUBLISH t=a q1 #1", "PUBLISH t=b q2 #2", "SUBSCRIBE #4 s:1"]);
+    device.send(ack("PUBACK", 1), ack("PUBREC", 2), ack("PUBCOMP", 2));
+    expect(device.sent()).toEqual(["PUBREL #2", "PUBLISH t=c q1 #3", "PUBLISH t=d"]);
+    device.send(ack("PUBACK", 3), suback(4, [0x80]));
+    expect(device.take()).toEqual(["puback", "puback", "puback", "suback 0x80", "puback"]);
+  });
+
+  test("does not send filters again that left before a message in the next session [MQTT5-3.3.4-8]", () => {
+    const device = new Device5({ cleansession: 0 }).upWith({ receiveMaximum: 1 });
+    const client = device.client;
+    client.publish("t", "a", 1);
+    client.publish("t", "b", 1);
+    client.subscribe("s", 1);
+    client.unsubscribe("u");
+    expect(device.sent()).toEqual(["PUBLISH t=a q1 #1", "SUBSCRIBE #3 s:1", "UNSUBSCRIBE #4 u"]);
+    device.send(unsuback(4, [0x11]));
+    expect(device.lose()).toEqual(["offline -10"]);
+    client.connect("broker");
+    device.reach();
+    device.send(connack({ receiveMaximum: 1 }, { isPresent: true }));
+    expect(device.sent()).toEqual(["PUBLISH t=a q1 #1 dup"]);
+    device.take();
+    device.send(ack("PUBACK", 1), suback(3, [1]));
+    expect(device.sent()).toEqual(["PUBLISH t=b q1 #2"]);
+    device.send(ack("PUBACK", 2));
+    expect(device.take()).toEqual(["puback", "puback", "unsuback 0x11"]);
+  });
+
+  test("lets filters leave whole wherever the network stops taking bytes [MQTT5-3.3.4-8]", () => {
+    for (let room = 1; room < 40; room++) {
+      const device = new Device5({ hal: { room } }).upWith({ receiveMaximum: 1 });
+      device.socket.stall();
+      device.client.publish("topic", "a", 1);
+      device.client.publish("topic", "b", 1);
+      device.client.subscribe("filter");
+      device.send(message("in", "x", { qos: 1, id: 9 }));
+      device.client.unsubscribe("filter");
+      while (device.socket.room < room) {
+        device.socket.drain(1);
+        device.hal.settle();
+      }
+      device.socket.unstall();
+      const expected = ["PUBLISH topic=a q1 #1", "SUBSCRIBE #3 filter:0", "UNSUBSCRIBE #4 filter"];
+      expect(device.sent().filter((line) => line !== "PUBACK #9")).toEqual(expected);
+      device.send(suback(3, [0]), unsuback(4, [0]), ack("PUBACK", 1));
+      expect(device.sent()).toEqual(["PUBLISH topic=b q1 #2"]);
+      device.check();
+    }
   });
 
   test("lets close() wait for what is open, and drops what may not leave any more", () => {

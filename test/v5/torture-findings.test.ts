@@ -1,9 +1,12 @@
 /** What the fault simulator has found with MQTT 5: the smallest exchange in which each defect shows. */
 import { describe, expect, test } from "@jest/globals";
+import type { Expiring } from "../../src/optional/queue.js";
+import { withQueuePolicy } from "../../src/optional/queue.js";
 import { withOutcomes } from "../../src/optional/outcomes.js";
 import { withStreams } from "../../src/optional/streams.js";
 import type { Source } from "../../src/optional/streams.js";
-import { ack, connack, Device5 } from "../support/device5.js";
+import type { MqttClient5 } from "../../src/v5/face.js";
+import { ack, connack, Device5, suback } from "../support/device5.js";
 
 /** A device that keeps its session and takes messages while it is offline. */
 function persistent(maxInflight = 16): Device5 {
@@ -115,4 +118,51 @@ describe("withOutcomes", () => {
     device.send(ack("PUBREC", 1), ack("PUBCOMP", 1, 0x92));
     expect(outcomes).toEqual(["delivered"]);
   });
+});
+
+describe("An age limit that ends a message", () => {
+  function limited(): Device5 {
+    const device = new Device5({ extend: (client) => withQueuePolicy(client, {}) }).upWith({ receiveMaximum: 1 });
+    device.client.publish("t", "open", 1);
+    device.client.publish("t", "old", 1);
+    (device.client as MqttClient5 & Expiring).expire(100);
+    device.client.subscribe("s", 0);
+    device.client.publish("t", "last", 1);
+    expect(device.sent()).toEqual(["PUBLISH t=open q1 #1", "SUBSCRIBE #3 s:0"]);
+    return device;
+  }
+
+  test("goes on behind filters that have overtaken it", () => {
+    const device = limited();
+    device.hal.advance(101);
+    device.send(ack("PUBACK", 1));
+    expect(device.sent()).toEqual(["PUBLISH t=last q1 #4"]);
+    device.send(suback(3, [0]), ack("PUBACK", 4));
+    expect(device.take()).toEqual(["puback", "suback 0x00", "puback"]);
+  });
+
+  test("goes on behind filters that have overtaken it and have their answer", () => {
+    const device = limited();
+    device.send(suback(3, [0]), ack("PUBACK", 1));
+    expect(device.sent()).toEqual(["PUBLISH t=old q1 #2"]);
+    const other = limited();
+    other.send(suback(3, [0]));
+    other.hal.advance(101);
+    other.send(ack("PUBACK", 1));
+    expect(other.sent()).toEqual(["PUBLISH t=last q1 #4"]);
+    expect(other.take()).toEqual(["puback", "suback 0x00"]);
+  });
+});
+
+test("An acknowledgement of filters that never comes does not hold back messages that they have overtaken", () => {
+  const device = new Device5({ options: { ackTimeoutMs: 20_000 } }).upWith({ receiveMaximum: 1 });
+  device.client.publish("t", "a", 1);
+  device.client.publish("t", "b", 1);
+  device.client.subscribe("s");
+  expect(device.sent()).toEqual(["PUBLISH t=a q1 #1", "SUBSCRIBE #3 s:0"]);
+  device.send(ack("PUBACK", 1));
+  expect(device.sent()).toEqual(["PUBLISH t=b q1 #2"]);
+  device.send(ack("PUBACK", 2));
+  device.hal.advance(20_000);
+  expect(device.take()).toEqual(["puback", "puback", "offline -12"]);
 });
