@@ -122,7 +122,7 @@ describe("failing 3: an inbound QoS 2 message is lost across a reconnect, PUBREL
     device.send(v5.message("t", "once", { qos: 2, id: 7, dup: true, topicAlias: 2 }));
     device.send(v5.message("", "twice", { qos: 2, id: 8, dup: true, topicAlias: 2 }));
     expect(device.sent()).toEqual(["PUBREC #7", "PUBREC #8"]);
-    device.lose();
+    expect(device.lose()).toEqual(["offline -10"]);
     device.up(true);
     device.send(v5.ack("PUBREL", 7), v5.ack("PUBREL", 8), v5.ack("PUBREL", 9), v5.ack("PUBREL", 7));
     expect(device.sent()).toEqual(["PUBCOMP #7", "PUBCOMP #8", "PUBCOMP #9 0x92", "PUBCOMP #7 0x92"]);
@@ -630,21 +630,32 @@ describe("failing 11: bad arguments crash the process, and calls before connect 
       "sessionExpiryInterval must be 0"],
     ["a property of the will that is none of it", (client) => client.lwt("w", "x", 0, 0, { topicAlias: 1 } as object),
       'properties must not have "topicAlias" here'],
+    ["a will at QoS 3 with properties", (client) => client.lwt("w", "x", 3 as 2, 0, { willDelayInterval: 5 }),
+      "qos must be"],
     ["QoS 3 with properties", (client) => client.publish("t", "x", 3 as 2, 0, null, { contentType: "c" }),
       "qos must be"],
+    ["No Local that is no flag, with properties", (client) =>
+      client.subscribe("t", { nl: 2 as 1 }, null, { subscriptionIdentifier: 1 }), "nl must be"],
+    ["no filter, with properties", (client) => client.unsubscribe({}, null, { userProperty: [["a", "b"]] }),
+      "no topics found"],
+    ["a property of DISCONNECT that is the broker's", (client) => client.close(0, { serverReference: "s" } as object),
+      'properties must not have "serverReference" here'],
   ];
 
   test.each(mistakes5)("with MQTT 5 %s throws by name, and changes nothing", (_name, call, expected) => {
-    const device = new Device5().up();
+    const device = new Device5();
+    device.client.lwt("w", "gone");
+    device.up();
     expect(() => call(device.client)).toThrow(expected);
     expect(device.sent()).toEqual([]);
     expect(device.take()).toEqual([]);
     // Nothing of it is in what follows either.
     expect(device.client.publish("t", "x")).toBe(true);
     expect(device.client.subscribe("t")).toBe(true);
-    expect(device.sent()).toEqual(["PUBLISH t=x", "SUBSCRIBE #1 t:0"]);
+    expect(device.client.unsubscribe("t")).toBe(true);
+    expect(device.sent()).toEqual(["PUBLISH t=x", "SUBSCRIBE #1 t:0", "UNSUBSCRIBE #2 t"]);
     device.lose();
-    expect(device.connectLine()).toBe(`CONNECT "id" clean 60 {${CAPACITIES}}`);
+    expect(device.connectLine()).toBe(`CONNECT "id" clean 60 will w=gone q0 {${CAPACITIES}}`);
   });
 
   test("with MQTT 5 a property of CONNECT that is wrong throws, and opens no socket", () => {
@@ -668,8 +679,6 @@ describe("failing 11: bad arguments crash the process, and calls before connect 
     device.up();
     expect(device.sent()).toEqual([]);
     expect(device.take()).toEqual([]);
-    client.close();
-    expect(device.sent()).toEqual(["DISCONNECT"]);
   });
 });
 
@@ -728,19 +737,21 @@ describe("failing 12: refused subscriptions count as active, disconnect waits, a
     device.client.stop();
   });
 
-  test("with MQTT 5 what comes while paused has its own properties behind resume", () => {
+  test.each([Infinity, 1])("with MQTT 5 what comes while paused, in pieces of %d, has its own properties", (fragment) => {
     const device = new Device5({ keepalive: 60 }).upWith({ serverKeepAlive: 20 });
-    device.client.pause();
-    device.send(v5.message("t", "1", { contentType: "a", topicAlias: 1 }), v5.message("", "2", { topicAlias: 1 }));
-    device.send(v5.message("t", "3", { qos: 1, id: 4, userProperty: [["b", "c"]] }));
+    device.during.message = () => device.client.pause();
+    device.socket.fragment = fragment;
+    device.send(
+      v5.message("t", "1", { contentType: "a", topicAlias: 1 }), v5.message("", "2", { topicAlias: 1 }),
+      v5.message("t", "3", { qos: 1, id: 4, userProperty: [["b", "c"]] }),
+    );
+    expect(device.take()).toEqual(["message t=1 {contentType=a topicAlias=1}"]);
     device.hal.advance(20000);
-    expect(device.take()).toEqual([]);
     expect(device.sent()).toEqual(["PINGREQ"]);
-    device.send(v5.PINGRESP);
     device.client.resume();
-    expect(device.take()).toEqual([
-      "message t=1 {contentType=a topicAlias=1}", "message t=2 {topicAlias=1}", "message t=3 {userProperty=b:c}",
-    ]);
+    expect(device.take()).toEqual(["message t=2 {topicAlias=1}"]);
+    device.client.resume();
+    expect(device.take()).toEqual(["message t=3 {userProperty=b:c}"]);
     expect(device.sent()).toEqual(["PUBACK #4"]);
   });
 });
@@ -780,7 +791,7 @@ describe("failing 13: unknown options and values are ignored", () => {
     ["a property without a name", (client) => client.unsubscribe("t", null, { "": 1 } as object), 'not have "" here'],
     ["a value of a flag", (client) =>
       client.publish("t", "x", 0, 0, null, { payloadFormatIndicator: 2 as 1 }), "payloadFormatIndicator must be"],
-    ["a property of DISCONNECT", (client) => client.close(0, { serverReference: "s" } as object), '"serverReference"'],
+    ["a property of DISCONNECT", (client) => client.close(0, { reason: "r" } as object), '"reason"'],
     ["a property of the will", (client) => client.lwt("w", "x", 0, 0, { willDelay: 1 } as object), '"willDelay"'],
   ])("with MQTT 5 of a call: %s", (_name, call, expected) => {
     const device = new Device5().up();
