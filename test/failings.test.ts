@@ -737,7 +737,7 @@ describe("failing 12: refused subscriptions count as active, disconnect waits, a
     device.client.stop();
   });
 
-  test.each([Infinity, 1])("with MQTT 5 what comes while paused, in pieces of %d, has its own properties", (fragment) => {
+  test.each([Infinity, 1])("with MQTT 5 what comes while paused, in pieces of %d, has its properties", (fragment) => {
     const device = new Device5({ keepalive: 60 }).upWith({ serverKeepAlive: 20 });
     device.during.message = () => device.client.pause();
     device.socket.fragment = fragment;
