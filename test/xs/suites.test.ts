@@ -1,5 +1,5 @@
 /** The suites that need no network, on the engine of Moddable's boards. */
-import { notInRequests, notInUrl, slowInDecoders, slowInStreams, testOnXs } from "./suites.js";
+import { notInRequests, notInUrl, slowInDecoder5, slowInDecoders, slowInStreams, testOnXs } from "./suites.js";
 
 await testOnXs(
   "on XS",
@@ -81,6 +81,12 @@ await testOnXs(
       "test/v5/subscribing.test.ts",
       "test/v5/violations.test.ts",
     ],
+    [
+      "test/v5/decoder.test.ts",
+      "test/v5/properties.test.ts",
+      "test/v5/server-codec.test.ts",
+      "test/v5/trace.test.ts",
+    ],
     ["test/mock.test.ts"],
   ],
   {
@@ -114,6 +120,7 @@ await testOnXs(
         titles: /is delivered when many packets come in a segment/,
         reason: "a thousand arguments, in calls inside calls, are more than the stack of 4,096 slots",
       },
+      slowInDecoder5("test/v5/decoder.test.ts"),
       notInRequests("test/v5/request.test.ts"),
       {
         file: "test/mock.test.ts",
