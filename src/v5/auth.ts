@@ -8,7 +8,8 @@
  *
  * Costs, in memory: an object and six functions; packets while there is an exchange.
  */
-import { asCallback, wrong } from "../arguments.js";
+import type { Text } from "../../hal/socket.js";
+import { asCallback, checkField, checkText, isNil, wrong } from "../arguments.js";
 import type { Client } from "../client.js";
 import { Link } from "../optional/link.js";
 import { AWAIT_CONNACK, UP } from "../session.js";
@@ -82,7 +83,7 @@ class AuthLink extends Link {
     Object.defineProperties(connection, {
       _open: {
         value: (target: Parameters<typeof open>[0]): boolean => {
-          session.fields.authenticationData = copyOf(authenticator.init());
+          session.fields.authenticationData = copyOf(session._text, authenticator.init());
           return open(target);
         },
         configurable: true,
@@ -166,7 +167,8 @@ class AuthLink extends Link {
 
   private _send(reasonCode: number, data: Uint8Array | undefined): void {
     const session = this.session;
-    const given = { authenticationMethod: this._authenticator.method, authenticationData: data };
+    const authenticationData = copyOf(session._text, data);
+    const given = { authenticationMethod: this._authenticator.method, authenticationData };
     session.queueExtra(session.encoder.long(AUTH, reasonCode, encodeProperties(session._text, given)));
   }
 
@@ -183,8 +185,12 @@ class AuthLink extends Link {
   }
 }
 
-function copyOf(data: Uint8Array | undefined): Uint8Array | undefined {
-  return data && data.slice();
+/** Authentication Data, as the method's function has returned it. */
+function copyOf(text: Text, data: Uint8Array | null | undefined): Uint8Array | undefined {
+  if (isNil(data)) return undefined;
+  if (!(data instanceof Uint8Array)) throw wrong("authenticationData", "a Uint8Array", data);
+  checkField(text, "authenticationData", data);
+  return data.slice();
 }
 
 /**
@@ -203,6 +209,7 @@ export function withAuth<C extends Client>(client: C, authenticator: Authenticat
   if (typeof given.method !== "string" || typeof given.init !== "function") {
     throw wrong("authenticator", "an object with method, init and handleAuth", given);
   }
+  checkText(client.text, "method", given.method);
   if (client.connection.session.encoder.level !== 5) throw wrong("client", "one of MQTT 5", client);
   const link = new AuthLink(client, authenticator);
   const authenticating: Authenticating = {
