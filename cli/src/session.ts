@@ -124,6 +124,12 @@ export class Session {
     this.#say(`published to ${topic}, to which nobody has subscribed`);
   }
 
+  /** Bytes that a message takes beside its topic and payload, at the most. */
+  get overhead(): number {
+    // JSON has more for each property than a packet.
+    return 9 + Buffer.byteLength(JSON.stringify(this.#options.properties.publish ?? {}));
+  }
+
   /** Resolves with a code for each filter: the QoS granted, or REFUSED and above. */
   async subscribe(filters: string[], qos: QoS, handling: SubscriptionHandling): Promise<FilterResult[]> {
     const { isNoLocal: nl, isRetainAsPublished: rap, retainHandling: rh } = handling;

@@ -156,6 +156,14 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt with MQTT 5", () 
       expect(program.code).toBe(0);
     });
 
+    it("of a message may be long: no more messages wait than there is room for", async () => {
+      const long = ["-D", "publish", "user-property", "long", "x".repeat(60000)];
+      const args = [...Array(10).fill(long).flat() as string[], "--repeat", "40", "--quiet"];
+      const program = await cli.run(["pub", ...at(), "-t", "long", "-m", "x", "-q", "1", ...args]);
+      expect(program.stderr.toString()).toBe("");
+      expect(program.code).toBe(0);
+    });
+
     it("of a message are written as mosquitto_sub writes them, with the identifier of the subscription", async () => {
       const identifier = ["-D", "subscribe", "subscription-identifier", "300"];
       const format = ["-F", FORMAT, "-q", "1"];
