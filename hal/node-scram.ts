@@ -200,6 +200,9 @@ function prepare(name: string, value: unknown): string {
  * @throws TypeError or RangeError that names an option that is wrong, and does not repeat a password
  */
 export function scram(options: ScramOptions): Authenticator {
+  if (typeof (options as unknown) !== "object" || (options as unknown) === null) {
+    throw new TypeError("options must be an object");
+  }
   for (const given of Object.keys(options)) {
     if (!OPTIONS.includes(given)) throw new TypeError(`unknown option "${given}" of SCRAM`);
   }
