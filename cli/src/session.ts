@@ -200,7 +200,7 @@ export class Session {
     } else if (event.type === "state" && event.state === "waiting") {
       const again = `tries again in ${(event.delayMs / 1000).toFixed(1)} s`;
       // Its version of MQTT remains what it is.
-      if (this.#oldAnswer === "refused") this.#client.stop();
+      if (this.#oldAnswer === "old") this.#client.stop();
       else this.#say(`${again}: ${this.#describe(event.reason)}`);
     } else if (event.type === "disconnected") {
       this.#connected = new Promise((resolve) => (this.#resume = resolve));
@@ -214,10 +214,11 @@ export class Session {
   /** Why there is no connection. */
   #describe(reason: number, properties?: ReceivedProperties): string {
     if (this.#farewell !== undefined) return this.#farewell;
-    if (this.#oldAnswer === "refused") return `refused: the broker does not speak MQTT 5: ${USE_3_1_1}`;
+    if (this.#oldAnswer === "old") return `refused: the broker does not speak MQTT 5: ${USE_3_1_1}`;
     if (this.#oldAnswer === "closed") {
       return `the broker did not answer CONNECT, but ended the connection: if it does not speak MQTT 5, ${USE_3_1_1}`;
     }
+    if (reason <= -UNSPECIFIED_ERROR) return `the broker broke the protocol: ${describeCode(-reason)}`;
     if (reason < UNSPECIFIED_ERROR) return describeReason(reason);
     const hint = reason === UNSUPPORTED_PROTOCOL_VERSION ? `: ${USE_3_1_1}` : "";
     return `refused: ${describeCode(reason, properties)}${hint}`;
