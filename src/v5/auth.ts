@@ -8,11 +8,11 @@
  *
  * Costs, in memory: an object and six functions; packets while there is an exchange.
  */
-import type { Text } from "../../hal/socket.js";
-import { asCallback, checkField, checkText, isNil, wrong } from "../arguments.js";
+import { asCallback, isNil, wrong } from "../arguments.js";
 import type { Client } from "../client.js";
 import { Link } from "../optional/link.js";
 import { AWAIT_CONNACK, UP } from "../session.js";
+import { MAX_FIELD_LENGTH } from "../wire.js";
 import type { Connection5 } from "./connection.js";
 import { encodeProperties } from "./encoder.js";
 import type { Session5 } from "./session.js";
@@ -83,7 +83,7 @@ class AuthLink extends Link {
     Object.defineProperties(connection, {
       _open: {
         value: (target: Parameters<typeof open>[0]): boolean => {
-          session.fields.authenticationData = copyOf(session._text, authenticator.init());
+          session.fields.authenticationData = copyOf(authenticator.init());
           return open(target);
         },
         configurable: true,
@@ -167,7 +167,7 @@ class AuthLink extends Link {
 
   private _send(reasonCode: number, data: Uint8Array | undefined): void {
     const session = this.session;
-    const authenticationData = copyOf(session._text, data);
+    const authenticationData = copyOf(data);
     const given = { authenticationMethod: this._authenticator.method, authenticationData };
     session.queueExtra(session.encoder.long(AUTH, reasonCode, encodeProperties(session._text, given)));
   }
@@ -186,11 +186,10 @@ class AuthLink extends Link {
 }
 
 /** Authentication Data, as the method's function has returned it. */
-function copyOf(text: Text, data: Uint8Array | null | undefined): Uint8Array | undefined {
+function copyOf(data: Uint8Array | null | undefined): Uint8Array | undefined {
   if (isNil(data)) return undefined;
-  if (!(data instanceof Uint8Array)) throw wrong("authenticationData", "a Uint8Array", data);
-  checkField(text, "authenticationData", data);
-  return data.slice();
+  if (data instanceof Uint8Array && data.length <= MAX_FIELD_LENGTH) return data.slice();
+  throw wrong("authenticationData", "a Uint8Array of 65535 bytes at most", data);
 }
 
 /**
@@ -209,7 +208,10 @@ export function withAuth<C extends Client>(client: C, authenticator: Authenticat
   if (typeof given.method !== "string" || typeof given.init !== "function") {
     throw wrong("authenticator", "an object with method, init and handleAuth", given);
   }
-  checkText(client.text, "method", given.method);
+  // Where it cannot be encoded there is nothing.
+  if (encodeProperties(client.text, { authenticationMethod: given.method }).length === 0) {
+    throw wrong("method", "text of 65535 bytes at most", given.method);
+  }
   if (client.connection.session.encoder.level !== 5) throw wrong("client", "one of MQTT 5", client);
   const link = new AuthLink(client, authenticator);
   const authenticating: Authenticating = {

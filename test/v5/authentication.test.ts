@@ -99,9 +99,9 @@ describe("Before CONNACK", () => {
 
   describe("what a method says that AUTH and CONNECT cannot carry", () => {
     const WRONG: [what: string, data: unknown, error: RegExp][] = [
-      ["too long", new Uint8Array(65536), /^authenticationData must be at most 65535 bytes long, not 65536$/],
-      ["a number", 5, /^authenticationData must be a Uint8Array, not 5$/],
-      ["a string", "\ud800", /^authenticationData must be a Uint8Array, not /],
+      ["too long", new Uint8Array(65536), /^authenticationData must be a Uint8Array of 65535 bytes at most, not an obj/],
+      ["a number", 5, /^authenticationData must be a Uint8Array of 65535 bytes at most, not 5$/],
+      ["a string", "\ud800", /^authenticationData must be a Uint8Array of 65535 bytes at most, not "/],
     ];
 
     test.each(WRONG)("data: %s: of init() it throws from connect(), and nothing leaves", (_what, data, error) => {
@@ -129,7 +129,7 @@ describe("Before CONNACK", () => {
       expect(seen).toEqual([expect.stringMatching(error)]);
     });
 
-    test.each([["\ud800"], ["a\0b"], ["x".repeat(65536)]])("its name, %#: it throws from withAuth", (name) => {
+    test.each([["\ud800"], ["x".repeat(65536)]])("its name, %#: it throws from withAuth", (name) => {
       const { client } = new Device5();
       const method = { method: name, init: () => undefined, handleAuth: () => undefined };
       expect(() => withAuth(client, method)).toThrow(/^method must /);
