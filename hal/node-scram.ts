@@ -200,13 +200,15 @@ function prepare(name: string, value: unknown): string {
  * @throws TypeError or RangeError that names an option that is wrong, and does not repeat a password
  */
 export function scram(options: ScramOptions): Authenticator {
-  for (const given of Object.keys(options)) {
-    if (!OPTIONS.includes(given)) throw new TypeError(`unknown option "${given}" of SCRAM`);
+  // Without any, what is missing is named as it is of one.
+  const given = (options as ScramOptions | null | undefined) ?? ({} as ScramOptions);
+  for (const name of Object.keys(given)) {
+    if (!OPTIONS.includes(name)) throw new TypeError(`unknown option "${name}" of SCRAM`);
   }
-  const { hash = "SHA-256", maxIterations = DEFAULT_MAX_ITERATIONS } = options;
-  const { createNonce = () => randomBytes(24).toString("base64") } = options;
-  const username = prepare("username", options.username).replaceAll("=", "=3D").replaceAll(",", "=2C");
-  const password = prepare("password", options.password);
+  const { hash = "SHA-256", maxIterations = DEFAULT_MAX_ITERATIONS } = given;
+  const { createNonce = () => randomBytes(24).toString("base64") } = given;
+  const username = prepare("username", given.username).replaceAll("=", "=3D").replaceAll(",", "=2C");
+  const password = prepare("password", given.password);
   if (typeof (hash as unknown) !== "string" || !Object.hasOwn(DIGESTS, hash)) {
     throw new TypeError('hash must be "SHA-1", "SHA-256" or "SHA-512"');
   }

@@ -403,6 +403,10 @@ describe("Options", () => {
     expect(make).toThrow(/^(?!.*S3CRET)[^\n]+$/);
   });
 
+  test.each([undefined, null, 5])("that are none at all are a TypeError, too: %p", (options) => {
+    expect(() => scram(options as never)).toThrow(new TypeError("username must be a string, not empty"));
+  });
+
   test.each([4095, 0, -1, 4096.5, NaN, Infinity, 2 ** 31])("maxIterations of %d is a RangeError", (maxIterations) => {
     expect(() => scram({ ...user, maxIterations })).toThrow(RangeError);
     expect(() => scram({ ...user, maxIterations })).toThrow("maxIterations must be an integer from 4096 to 2147483647");

@@ -404,6 +404,7 @@ describe("npm start with a program that fails", () => {
     ["is not TypeScript", 'import mqtt from "mcu-mqtt";\nconst m = ;', /threw TransformError: .*:2:10: ERROR/],
     ["imports what is not there", 'import { a } from "not-there";\na();', /threw .*not-there/],
     ["throws what is no error", 'throw "a string";', /threw a string$/m],
+    ["speaks MQTT 5", 'import mqtt from "mcu-mqtt/v5";\nmqtt.Client("x").connect("host");', /device speaks MQTT 3\.1\.1/],
     ["ends the process", "process.exit();", /^mcu-mqtt: the program ended the process/],
     ["does not connect", 'import mqtt from "mcu-mqtt";\nmqtt.Client("x");', /did not connect: it has to call connect\(\)/],
   ])("says so when it %s", async (title, code, message) => {

@@ -66,14 +66,14 @@ export async function pub(
   // Also while there is nothing to publish.
   session.lost.catch((failure: Failure) => life.end(failure));
   const { topics, qos, isRetained: retain, repeat, repeatSeconds } = options;
+  const { overhead } = session;
   const total = payload === undefined ? "" : ` of ${repeat * topics.length}`;
   status.isLong = payload === undefined || repeat * topics.length > LONG_RUN;
   let sent = 0;
 
   async function publish(bytes: Uint8Array): Promise<void> {
     for (const topic of topics) {
-      // With what a packet has beside topic and payload.
-      const length = Buffer.byteLength(topic) + bytes.length + 9;
+      const length = Buffer.byteLength(topic) + bytes.length + overhead;
       await life.until(waiting.room(length));
       await life.until(status.room());
       await turn();

@@ -124,6 +124,12 @@ export class Session {
     this.#say(`published to ${topic}, to which nobody has subscribed`);
   }
 
+  /** Bytes that a message takes beside its topic and payload, at the most. */
+  get overhead(): number {
+    // JSON has more for each property than a packet.
+    return 9 + Buffer.byteLength(JSON.stringify(this.#options.properties.publish ?? {}));
+  }
+
   /** Resolves with a code for each filter: the QoS granted, or REFUSED and above. */
   async subscribe(filters: string[], qos: QoS, handling: SubscriptionHandling): Promise<FilterResult[]> {
     const { isNoLocal: nl, isRetainAsPublished: rap, retainHandling: rh } = handling;
@@ -194,7 +200,7 @@ export class Session {
     } else if (event.type === "state" && event.state === "waiting") {
       const again = `tries again in ${(event.delayMs / 1000).toFixed(1)} s`;
       // Its version of MQTT remains what it is.
-      if (this.#oldAnswer === "refused") this.#client.stop();
+      if (this.#oldAnswer === "old") this.#client.stop();
       else this.#say(`${again}: ${this.#describe(event.reason)}`);
     } else if (event.type === "disconnected") {
       this.#connected = new Promise((resolve) => (this.#resume = resolve));
@@ -208,10 +214,11 @@ export class Session {
   /** Why there is no connection. */
   #describe(reason: number, properties?: ReceivedProperties): string {
     if (this.#farewell !== undefined) return this.#farewell;
-    if (this.#oldAnswer === "refused") return `refused: the broker does not speak MQTT 5: ${USE_3_1_1}`;
+    if (this.#oldAnswer === "old") return `refused: the broker does not speak MQTT 5: ${USE_3_1_1}`;
     if (this.#oldAnswer === "closed") {
       return `the broker did not answer CONNECT, but ended the connection: if it does not speak MQTT 5, ${USE_3_1_1}`;
     }
+    if (reason <= -UNSPECIFIED_ERROR) return `the broker broke the protocol: ${describeCode(-reason)}`;
     if (reason < UNSPECIFIED_ERROR) return describeReason(reason);
     const hint = reason === UNSUPPORTED_PROTOCOL_VERSION ? `: ${USE_3_1_1}` : "";
     return `refused: ${describeCode(reason, properties)}${hint}`;

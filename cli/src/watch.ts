@@ -4,11 +4,11 @@
  */
 import type { Hal, Socket, SocketHandler } from "../../hal/socket.js";
 
-/** The first bytes that came are a CONNACK of MQTT 3.1.1 that refuses the version, or none came before the end. */
-export type OldAnswer = "refused" | "closed";
+/** The first bytes that came are a CONNACK of MQTT 3.1.1, whatever it says, or none came before the end. */
+export type OldAnswer = "old" | "closed";
 
-/** CONNACK of MQTT 3.1.1 with return code 1, "unacceptable protocol version". */
-const REFUSED = [0x20, 2, 0, 1];
+/** A CONNACK of MQTT 3.1.1 begins like this; one of MQTT 5 has three bytes or more behind its length. */
+const OLD_CONNACK = [0x20, 2];
 
 /**
  * The same platform.
@@ -56,9 +56,9 @@ function watch(
   return socket && {
     read(bytes, start, end) {
       const count = socket.read(bytes, start, end);
-      for (let i = start; i < start + count && matched < REFUSED.length; i++) {
-        matched = bytes[i] === REFUSED[matched] ? matched + 1 : Infinity;
-        if (matched === REFUSED.length) onAnswer("refused");
+      for (let i = start; i < start + count && matched < OLD_CONNACK.length; i++) {
+        matched = bytes[i] === OLD_CONNACK[matched] ? matched + 1 : Infinity;
+        if (matched === OLD_CONNACK.length) onAnswer("old");
       }
       return count;
     },

@@ -8,10 +8,11 @@
  *
  * Costs, in memory: an object and six functions; packets while there is an exchange.
  */
-import { asCallback, wrong } from "../arguments.js";
+import { asCallback, isNil, wrong } from "../arguments.js";
 import type { Client } from "../client.js";
 import { Link } from "../optional/link.js";
 import { AWAIT_CONNACK, UP } from "../session.js";
+import { MAX_FIELD_LENGTH } from "../wire.js";
 import type { Connection5 } from "./connection.js";
 import { encodeProperties } from "./encoder.js";
 import type { Session5 } from "./session.js";
@@ -166,7 +167,8 @@ class AuthLink extends Link {
 
   private _send(reasonCode: number, data: Uint8Array | undefined): void {
     const session = this.session;
-    const given = { authenticationMethod: this._authenticator.method, authenticationData: data };
+    const authenticationData = copyOf(data);
+    const given = { authenticationMethod: this._authenticator.method, authenticationData };
     session.queueExtra(session.encoder.long(AUTH, reasonCode, encodeProperties(session._text, given)));
   }
 
@@ -183,8 +185,11 @@ class AuthLink extends Link {
   }
 }
 
-function copyOf(data: Uint8Array | undefined): Uint8Array | undefined {
-  return data && data.slice();
+/** Authentication Data, as the method's function has returned it. */
+function copyOf(data: Uint8Array | null | undefined): Uint8Array | undefined {
+  if (isNil(data)) return undefined;
+  if (data instanceof Uint8Array && data.length <= MAX_FIELD_LENGTH) return data.slice();
+  throw wrong("authenticationData", "a Uint8Array of 65535 bytes at most", data);
 }
 
 /**
@@ -202,6 +207,10 @@ export function withAuth<C extends Client>(client: C, authenticator: Authenticat
   }
   if (typeof given.method !== "string" || typeof given.init !== "function") {
     throw wrong("authenticator", "an object with method, init and handleAuth", given);
+  }
+  // Where it cannot be encoded there is nothing.
+  if (encodeProperties(client.text, { authenticationMethod: given.method }).length === 0) {
+    throw wrong("method", "text of 65535 bytes at most", given.method);
   }
   if (client.connection.session.encoder.level !== 5) throw wrong("client", "one of MQTT 5", client);
   const link = new AuthLink(client, authenticator);

@@ -156,6 +156,14 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt with MQTT 5", () 
       expect(program.code).toBe(0);
     });
 
+    it("of a message may be long: no more messages wait than there is room for", async () => {
+      const long = ["-D", "publish", "user-property", "long", "x".repeat(60000)];
+      const args = [...Array(10).fill(long).flat() as string[], "--repeat", "40", "--quiet"];
+      const program = await cli.run(["pub", ...at(), "-t", "long", "-m", "x", "-q", "1", ...args]);
+      expect(program.stderr.toString()).toBe("");
+      expect(program.code).toBe(0);
+    });
+
     it("of a message are written as mosquitto_sub writes them, with the identifier of the subscription", async () => {
       const identifier = ["-D", "subscribe", "subscription-identifier", "300"];
       const format = ["-F", FORMAT, "-q", "1"];
@@ -450,13 +458,26 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt with MQTT 5", () 
     expect(program.code).toBe(1);
   });
 
+  it("says how the broker has broken the protocol", async () => {
+    const port = await scripted(({ type, body }) => {
+      if (type === CONNECT) return CONNACK;
+      return type === SUBSCRIBE ? packet(0x90, body.subarray(0, 2), properties(), 0, 0) : undefined;
+    });
+    const sub = await cli.run(["sub", ...at(port), "-t", "t", "--quiet"]);
+    expect(sub.lines).toEqual(["mcu-mqtt: the broker broke the protocol: Protocol Error (0x82)"]);
+    expect(sub.code).toBe(1);
+  });
+
   describe("a broker that does not speak it", () => {
     const HINT = "the broker does not speak MQTT 5: use -V v3.1.1\n";
 
     it.each([
-      ["in the words of MQTT 3.1.1", Buffer.from([0x20, 2, 0, 1]), 1, HINT],
-      ["in its own", packet(0x20, 0, 0x84, properties()), 0x84, "Unsupported Protocol Version (0x84): use -V v3.1.1\n"],
-    ])("is said to be one, when it refuses %s", async (_title, connack, code, expected) => {
+      ["refuses in the words of MQTT 3.1.1", Buffer.from([0x20, 2, 0, 1]), 1, HINT],
+      ["refuses in those words, for another reason", Buffer.from([0x20, 2, 0, 5]), 1, HINT],
+      ["accepts in those words", Buffer.from([0x20, 2, 0, 0]), 1, HINT],
+      ["refuses in its own", packet(0x20, 0, 0x84, properties()), 0x84,
+        "Unsupported Protocol Version (0x84): use -V v3.1.1\n"],
+    ])("is said to be one, when it %s", async (_title, connack, code, expected) => {
       for (const options of [[], ["--quiet"], ["--reconnect", "5"]]) {
         let connections = 0;
         const port = await scripted(({ type }, socket) => {

@@ -97,6 +97,45 @@ describe("Before CONNACK", () => {
     }
   });
 
+  describe("what a method says that AUTH and CONNECT cannot carry", () => {
+    const WRONG: [what: string, data: unknown, error: RegExp][] = [
+      ["too long", new Uint8Array(65536), /^authenticationData must be a Uint8Array of 65535 bytes at most, not an obj/],
+      ["a number", 5, /^authenticationData must be a Uint8Array of 65535 bytes at most, not 5$/],
+      ["a string", "\ud800", /^authenticationData must be a Uint8Array of 65535 bytes at most, not "/],
+    ];
+
+    test.each(WRONG)("data: %s: of init() it throws from connect(), and nothing leaves", (_what, data, error) => {
+      const extend: DeviceOptions5["extend"] = (client) => {
+        return withAuth(client, { method: "M", init: () => data as never, handleAuth: () => undefined });
+      };
+      const device = new Device5({ extend });
+      expect(() => device.client.connect("broker")).toThrow(error);
+      expect(device.hal.sockets).toEqual([]);
+    });
+
+    test.each(WRONG)("data: %s: of handleAuth() it ends the attempt, and says why", (_what, data, error) => {
+      const extend: DeviceOptions5["extend"] = (client) => {
+        return withAuth(client, { method: "M", init: () => undefined, handleAuth: () => data as never });
+      };
+      const device = new Device5({ extend });
+      const seen: unknown[] = [];
+      device.client.connect("broker");
+      device.client.on("connfail", (_client, _reason, detail) => seen.push((detail as Error).message));
+      device.hal.settle();
+      device.socket.connect();
+      device.send(auth(0x18, said("abc")));
+      expect(device.sent().slice(1)).toEqual(["DISCONNECT 0x83"]);
+      device.hal.settle();
+      expect(seen).toEqual([expect.stringMatching(error)]);
+    });
+
+    test.each([["\ud800"], ["x".repeat(65536)]])("its name, %#: it throws from withAuth", (name) => {
+      const { client } = new Device5();
+      const method = { method: name, init: () => undefined, handleAuth: () => undefined };
+      expect(() => withAuth(client, method)).toThrow(/^method must /);
+    });
+  });
+
   test("a refusal is told, and not shown to the method [MQTT5-4.12.0-1] [MQTT5-4.12.0-4]", () => {
     for (const code of [0x87, 0x8c]) {
       const { device, method } = authenticating();
