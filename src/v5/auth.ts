@@ -55,7 +55,7 @@ export interface Authenticating {
    * DISCONNECT.
    *
    * @returns false when no session is up, or an earlier call is not over
-   * @throws what `init` throws
+   * @throws what `init` throws; RangeError when AUTH would be longer than the broker takes
    */
   reauthenticate(done?: ReauthenticateCallback | null): boolean;
 }
@@ -169,7 +169,10 @@ class AuthLink extends Link {
     const session = this.session;
     const authenticationData = copyOf(data);
     const given = { authenticationMethod: this._authenticator.method, authenticationData };
-    session.queueExtra(session.encoder.long(AUTH, reasonCode, encodeProperties(session._text, given)));
+    const packet = session.encoder.long(AUTH, reasonCode, encodeProperties(session._text, given));
+    const most = session.encoder.maximumPacketSize;
+    if (packet.length > most) throw new RangeError(`AUTH must be at most ${most} bytes long, not ${packet.length}`);
+    session.queueExtra(packet);
   }
 
   private _tell(isDone: boolean): void {

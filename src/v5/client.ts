@@ -11,6 +11,7 @@ import type { Subscriptions } from "../codec.js";
 import { IDLE, UP } from "../session.js";
 import { CONNECT, DISCONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE } from "../wire.js";
 import type { Connection5 } from "./connection.js";
+import type { MqttClient5 } from "./face.js";
 import type { GivenProperties, Properties } from "./properties.js";
 import { checkProperties, WILL } from "./properties.js";
 import { DISCONNECT_WITH_WILL, UNSPECIFIED_ERROR } from "./wire.js";
@@ -22,13 +23,13 @@ export interface MessageInfo5 extends MessageInfo {
 }
 
 /** As `ConnectCallback`. `properties`: those of CONNACK. */
-export type ConnectCallback5 = (client: Client5, sessionPresent: boolean, properties: Properties) => void;
+export type ConnectCallback5 = (client: MqttClient5, sessionPresent: boolean, properties: Properties) => void;
 /** As `MessageCallback`. */
 // eslint-disable-next-line @typescript-eslint/no-explicit-any -- a string or bytes, which only the format says
-export type MessageCallback5 = (client: Client5, topic: string, data: any, info: MessageInfo5) => void;
+export type MessageCallback5 = (client: MqttClient5, topic: string, data: any, info: MessageInfo5) => void;
 /** As `DataCallback`. */
 export type DataCallback5 = (
-  client: Client5,
+  client: MqttClient5,
   topic: string,
   bytes: Uint8Array,
   offset: number,
@@ -39,12 +40,12 @@ export type DataCallback5 = (
  * An operation has its outcome. `codes`: reason codes, from 0x80 on it has failed: of a message the one of its last
  * acknowledgement, undefined for 0; of an unsubscribe one for each filter.
  */
-export type DoneCallback5 = (client: Client5, codes: Uint8Array | undefined) => void;
+export type DoneCallback5 = (client: MqttClient5, codes: Uint8Array | undefined) => void;
 /** The broker has sent DISCONNECT; `offline` follows. */
-export type DisconnectCallback = (client: Client5, reasonCode: number, properties: Properties) => void;
+export type DisconnectCallback = (client: MqttClient5, reasonCode: number, properties: Properties) => void;
 /** An acknowledgement or CONNACK has properties. `packetType` as in the first half of its first byte. */
 export type PropertiesCallback = (
-  client: Client5,
+  client: MqttClient5,
   packetType: number,
   packetId: number,
   properties: Properties,
@@ -106,7 +107,7 @@ export class Callbacks5 extends Callbacks {
     const callback = this._slots()[EVENTS[1]] as PropertiesCallback | undefined;
     if (!callback) return;
     try {
-      callback(this._client as Client5, type, packetId, this._properties);
+      callback(this._client as MqttClient5, type, packetId, this._properties);
     } catch (error) {
       this._client.hal.uncaught(error);
     }
@@ -154,7 +155,7 @@ export class Client5 extends Client {
   }
 
   /**
-   * Properties of CONNECT stand behind the functions, or as the seventh argument; they stay set for later connections
+   * Properties of CONNECT stand behind the functions, or behind `secure`; they stay set for later connections
    * until others are given. `maximumPacketSize` is `maxMessageLength` unless it is among them, `sessionExpiryInterval`
    * with cleansession 0 "never".
    */
@@ -170,11 +171,14 @@ export class Client5 extends Client {
     const rest = [a, b, c, d, e, f];
     let last = 5;
     while (last > 0 && isNil(rest[last])) last--;
-    let hasFunction = last === 5;
-    for (let i = 0; i < last; i++) if (typeof rest[i] === "function") hasFunction = true;
+    // Behind the place of TLS options, an object can be nothing else.
+    let isGiven = last === 5 || (last > 1 && typeof rest[last] === "object");
+    for (let i = 0; i < last; i++) {
+      if (typeof rest[i] === "function" && typeof rest[last] !== "function") isGiven = true;
+    }
     const session = this.connection.session;
     const before = session.given;
-    if (hasFunction && typeof rest[last] !== "function") {
+    if (isGiven) {
       checkProperties(this.text, CONNECT, rest[last]);
       session.given = Object.assign({}, rest[last]);
       rest[last] = undefined;
@@ -201,8 +205,8 @@ export class Client5 extends Client {
       throw wrong("reasonCode", "one of a client", code);
     }
     const session = this.connection.session;
+    if (!isNil(properties)) checkProperties(this.text, DISCONNECT, properties);
     const given = Object.assign({}, properties);
-    checkProperties(this.text, DISCONNECT, given);
     if (given.sessionExpiryInterval && !session.hasExpiry()) {
       throw new TypeError("sessionExpiryInterval must be 0, as CONNECT has said");
     }

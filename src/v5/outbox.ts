@@ -20,6 +20,8 @@ export class Outbox5 extends Outbox {
   declare hasFilters: boolean;
   /** Filters that have overtaken messages, and wait for their acknowledgement. */
   declare ahead: number;
+  /** When `expire` was called last: at the same time nothing else has expired. */
+  private declare _lookedMs: number | undefined;
 
   override sendable(window: number, room: number): number {
     const taken = this.receiveMaximum + this.ahead;
@@ -123,6 +125,8 @@ export class Outbox5 extends Outbox {
   /** Removes what has expired, and has the others say how long they have left. */
   expire(nowMs: number): void {
     const table = this.table;
+    if (nowMs === this._lookedMs) return;
+    this._lookedMs = nowMs;
     this.hasExpiring = false;
     for (let i = this.partial > 0 ? this.passed + 1 : this.passed; i < this.operations; i++) {
       const entry = this.entry(i);

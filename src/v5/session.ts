@@ -180,7 +180,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     fields.properties = encodeProperties(this._text, own);
     // What has changed since it was encoded last, as the client identifier, is seldom long.
     let room = this._connect.length + 64;
-    while (super.setConnect(fields, room) === NO_ROOM && room < 1048576) room *= 2;
+    while (super.setConnect(fields, room) === NO_ROOM) room *= 2;
     for (let i = 0; i < this._received.length; i++) this._received[i] = undefined;
     super.connect(nowMs);
   }
@@ -241,7 +241,8 @@ export class Session5 extends Session implements DecoderHandler5 {
         this._ownKeepAliveMs = this.keepAliveMs;
         this.keepAliveMs = keepAliveSeconds > 0 ? keepAliveSeconds * 1000 : NEVER_MS;
       }
-      this._keepFor(said.number(SESSION_EXPIRY_INTERVAL, this._expiry));
+      // Who wants no session, and has not asked for one, has none, whatever the broker keeps.
+      this._keepFor(this._isClean && this._expiry === 0 ? 0 : said.number(SESSION_EXPIRY_INTERVAL, this._expiry));
       const clientId = said.get("assignedClientIdentifier") as string | undefined;
       if (clientId !== undefined) {
         this.fields.clientId = clientId;
@@ -529,8 +530,8 @@ export class Session5 extends Session implements DecoderHandler5 {
   private _tellProperties(type: number, packetId: number): void {
     if (this.properties.start === this.properties.end) return;
     const isWanted = this.given.requestProblemInformation;
-    // Where CONNECT has asked for none, only a CONNACK may have any (3.1.2.11.7).
-    if (type !== CONNACK && (isWanted === 0 || isWanted === false)) return this._violation(-PROTOCOL_ERROR);
+    // Where CONNECT has asked for none, only a CONNACK may have any (3.1.2.11.7). At the end the next one asks.
+    if (this._phase === UP && (isWanted === 0 || isWanted === false)) return this._violation(-PROTOCOL_ERROR);
     this._handler.onProperties(type, packetId);
   }
 }

@@ -2,6 +2,7 @@
 import { describe, expect, test } from "@jest/globals";
 import type { Authenticating, Authenticator } from "../../src/v5/auth.js";
 import { withAuth } from "../../src/v5/auth.js";
+import type { MqttClient5 } from "../../src/v5/face.js";
 import { binary, hex, wire } from "../support/bytes.js";
 import type { DeviceOptions5 } from "../support/device5.js";
 import { Device5, auth, connack, disconnect, message } from "../support/device5.js";
@@ -182,6 +183,22 @@ describe("In a session", () => {
     expect(done).toEqual([true]);
     expect(method.heard).toEqual(["init", "24 abc", "0 end"]);
     expect(client.reauthenticate()).toBe(true);
+  });
+
+  test("no AUTH is longer than the broker takes [MQTT5-3.2.2-15]", () => {
+    const answering = { method: "M", init: () => new Uint8Array(100), handleAuth: () => new Uint8Array(100) };
+    const device = new Device5({ extend: (client) => withAuth(client, answering) });
+    device.client.connect("broker");
+    device.acceptWith({ maximumPacketSize: 40, authenticationMethod: "M" });
+    const client = device.client as MqttClient5 & Authenticating;
+    expect(() => client.reauthenticate()).toThrow("AUTH must be at most 40 bytes long, not 111");
+    expect(device.sent()).toEqual([]);
+    answering.init = () => new Uint8Array(1);
+    expect(client.reauthenticate()).toBe(true);
+    device.sent();
+    device.send(auth(0x18, { authenticationMethod: "M" }));
+    expect(device.sent()).toEqual(["DISCONNECT 0x83"]);
+    expect(device.take()).toEqual(["offline -131"]);
   });
 
   test("it is not done before CONNACK [MQTT5-4.12.1-1]", () => {

@@ -1,5 +1,6 @@
 /** What a review of the client of MQTT 5 has found. */
-import { describe, expect, test } from "@jest/globals";
+import { describe, expect, jest, test } from "@jest/globals";
+import { Outbox5 } from "../../src/v5/outbox.js";
 import { wire } from "../support/bytes.js";
 import { Device5, ack, connack, message } from "../support/device5.js";
 
@@ -111,5 +112,92 @@ describe("A violation", () => {
     device.socket.end();
     device.hal.settle();
     expect(device.take()).toEqual(["offline -23"]);
+  });
+});
+
+describe("close()", () => {
+  test.each([[5], [true], [[]], [() => undefined]])("refuses properties that are no object: %p", (properties) => {
+    const device = new Device5().up();
+    expect(() => device.client.close(0, properties as never)).toThrow(/^properties must be an object/);
+    expect(device.client.connected).toBe(true);
+  });
+});
+
+describe("connect()", () => {
+  // 65,535 is the most that each may have.
+  const long = { userProperty: Array.from({ length: 40 }, () => ["a".repeat(65535), ""] as [string, string]) };
+
+  test("sends a CONNECT of more than 1 MiB, or throws", () => {
+    const device = new Device5();
+    device.client.connect("broker", null, null, null, null, null, long);
+    device.hal.settle();
+    device.socket.connect(10000000);
+    expect(device.socket.takeSent().length).toBeGreaterThan(1048576);
+  });
+
+  test("does not send the CONNECT of the attempt before in the place of one that is too long", () => {
+    const device = new Device5().up();
+    device.lose();
+    device.client.connect("broker", null, null, null, null, null, long);
+    device.hal.settle();
+    device.socket.connect(10000000);
+    expect(device.socket.takeSent().length).toBeGreaterThan(1048576);
+  });
+
+  test("takes properties behind the place of TLS options", () => {
+    const device = new Device5();
+    const connect = device.client.connect.bind(device.client) as (...args: unknown[]) => boolean;
+    expect(connect("broker", null, null, { sessionExpiryInterval: 5 })).toBe(true);
+    device.hal.settle();
+    device.socket.connect();
+    expect(device.sent()[0]).toContain("sessionExpiryInterval=5");
+  });
+
+  test("refuses a function in the place of properties", () => {
+    const device = new Device5();
+    const connect = device.client.connect.bind(device.client) as (...args: unknown[]) => boolean;
+    expect(() => connect("broker", null, null, null, null, null, () => undefined)).toThrow(/^properties must be an object/);
+  });
+});
+
+describe("A session that nobody wants kept", () => {
+  test("begins anew the next time, also where the broker says that it keeps it", () => {
+    const device = new Device5().upWith({ sessionExpiryInterval: 100 });
+    device.client.publish("t", "x", 1);
+    expect(device.sent()).toEqual(["PUBLISH t=x q1 #1"]);
+    device.lose();
+    expect(device.connectLine()).toContain('CONNECT "id" clean ');
+    device.send(connack());
+    expect(device.sent()).toEqual([]);
+  });
+});
+
+describe("A session that is ending", () => {
+  test("takes what its own CONNECT has asked for, whatever the next one asks", () => {
+    const device = new Device5({ cleansession: 0 }).up();
+    device.client.publish("t", "x", 1);
+    device.client.publish("t", "y", 1);
+    device.sent();
+    device.client.close();
+    device.client.connect("broker", null, null, null, null, null, { requestProblemInformation: 0 });
+    const ending = device.socket;
+    device.send(ack("PUBACK", 1, 0x97, { reasonString: "full" }));
+    // It waits for the other acknowledgement.
+    expect(ending.closed).toBe(false);
+  });
+});
+
+describe("Messages with an expiry interval", () => {
+  test("cost, when one leaves, a look at those that leave, not at all that wait", () => {
+    const options = { maxOperations: 600, txCapacity: 65536 };
+    const device = new Device5({ options }).upWith({ receiveMaximum: 1 });
+    for (let i = 0; i < 500; i++) device.client.publish("t", "x", 1, 0, null, { messageExpiryInterval: 100 });
+    device.sent();
+    const say = jest.spyOn(Outbox5.prototype as unknown as { _say(): void }, "_say");
+    for (let id = 1; id <= 100; id++) device.send(ack("PUBACK", id));
+    expect(device.sent()).toHaveLength(100);
+    const looks = say.mock.calls.length;
+    say.mockRestore();
+    expect(looks).toBeLessThan(1000);
   });
 });
