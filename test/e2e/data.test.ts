@@ -108,6 +108,7 @@ describe("A message of 1 MiB through a client of 2 KiB", () => {
     await sender.subscribe({ [`${topic}/other`]: 0 });
     reader.whenPiece = () => reader.client.pause();
     for (let i = 0; i < 4; i++) await sender.publish(topic, payload, 1);
+    await reader.pieceSignal.until(() => reader.pieces > 0, () => "the first piece");
     for (let i = 1; i <= 20; i++) {
       await sender.publish(`${topic}/other`, `${i}`);
       await sender.receive(i);
