@@ -12,7 +12,7 @@ import { needs } from "../support/needs.js";
 import { Relay } from "../support/relay.js";
 import { ScramServer } from "../support/scram-server.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 const CONNECT = 1;
 const PUBLISH = 3;

@@ -16,7 +16,7 @@ import { needs } from "../support/needs.js";
 import { Relay } from "../support/relay.js";
 import { WebSocketRelay } from "../support/websocket-relay.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 const SECRET = "hunter2";
 /** The message of the examples. */

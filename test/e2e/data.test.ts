@@ -6,7 +6,7 @@ import { AedesBroker } from "../support/aedes.js";
 import { Signal } from "../support/signal.js";
 import { Device, numbered, removeDevices, unique } from "./device.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 const LENGTH = 1 << 20;
 const SMALL = { rxCapacity: 2048, maxMessageLength: 2048, txCapacity: 512, maxOperations: 4 };

@@ -21,7 +21,7 @@ import { Signal } from "../support/signal.js";
 import { Device, removeDevices } from "./device.js";
 import { OF_SNAPSHOT, testLongExamples } from "./long-examples.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 type Timer = ReturnType<typeof tmr.create>;
 

@@ -10,7 +10,7 @@ import { HOST } from "../support/broker.js";
 import { certificates } from "../support/certificates.js";
 import { Device, removeDevices } from "./device.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 const servers: Server[] = [];
 const sockets: Socket[] = [];

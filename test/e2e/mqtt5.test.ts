@@ -23,7 +23,7 @@ import { Relay } from "../support/relay.js";
 import { Signal } from "../support/signal.js";
 import { numbered, unique } from "./device.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 /** Thousands of packets, on a machine that is busy. */
 const DISSECTION_MS = 120000;
 const LEVELS = [0, 1, 2] as const;

@@ -7,7 +7,7 @@ import { Mosquitto } from "../support/mosquitto.js";
 import { needs } from "../support/needs.js";
 import { Device, indices, numbered, removeDevices, unique } from "./device.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 needs("mosquitto", "mosquitto_passwd")("with mosquitto", () => {
   const brokers: Mosquitto[] = [];

@@ -10,7 +10,7 @@ import { Signal } from "../support/signal.js";
 import type { DeviceSettings } from "./device.js";
 import { Device, removeDevices, unique } from "./device.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 const QUICK: ReconnectOptions = { minDelayMs: 20, maxDelayMs: 100 };
 
