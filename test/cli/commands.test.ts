@@ -266,16 +266,19 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
         if (type === 4) for (let at = 0; at < bytes.length; at += 4) acknowledged.push(connection);
         if (type !== 8) return;
         socket.write(SUBACK);
-        for (let id = 1; id <= 20; id++) socket.write(publish(id, `${connection}:${"x".repeat(10000)}`));
-        if (connection !== 1) return;
-        setTimeout(() => {
+        const lose = (): void => {
           socket.destroy();
           writeFileSync(join(cli.folder, "lost"), "");
-        }, 300);
+        };
+        for (let id = 1; id <= 20; id++) {
+          // Behind the last of the first connection, when the system has taken all of it.
+          const isLast = connection === 1 && id === 20;
+          socket.write(publish(id, `${connection}:${"x".repeat(10000)}`), () => isLast && setTimeout(lose, 300));
+        }
       });
       const options = ["-t", "t", "-q", "1", "--reconnect", "9", "--reconnect-delay", "0.1", "--count", "30"];
-      // The reader begins to read when the connection is lost, however slow this machine is.
-      const reader = "until [ -e lost ]; do sleep 0.1; done; sleep 0.5; cut -c1-2;";
+      // The reader begins to read when the connection is lost, however slow this machine is; or ends with this test.
+      const reader = 'until [ -e lost ] || [ ! -e "$PWD/bin" ]; do sleep 0.1; done; sleep 0.5; cut -c1-2;';
       const command = `${cli.command} sub ${old(port).join(" ")} ${options.join(" ")} | { ${reader} }`;
       const shell = cli.startProgram("bash", ["-c", command]);
       await shell.ended();
