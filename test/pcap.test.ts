@@ -163,7 +163,7 @@ describe("The capture file of a run", () => {
 
   beforeAll(async () => {
     await Promise.all(programs.map((program) => simulate(`examples/${program}.ts`, captureOf(program))));
-  }, 60000);
+  }, 120000);
 
   it.each(programs)("of examples/%s.ts is in order", (program) => {
     const segments = readPcap(captureOf(program));
