@@ -133,6 +133,8 @@ export class Witness {
   readonly #untilMs: number;
   #failure: Failure | undefined;
   #lastEventMs = performance.now();
+  /** How often it was looked since then, and nothing had happened. */
+  #looks = 0;
   readonly #waiting = new Set<() => void>();
 
   /** @param limitMs no wait takes longer than until then, from now */
@@ -163,6 +165,7 @@ export class Witness {
   /** Something was seen, by whomever. */
   happened(): void {
     this.#lastEventMs = performance.now();
+    this.#looks = 0;
     for (const check of this.#waiting) check();
   }
 
@@ -192,9 +195,9 @@ export class Witness {
     );
   }
 
-  /** True when nothing has happened for `ms`. */
+  /** True when nothing has happened for `ms`, in which this process had its turns: what came could have been seen. */
   isQuiet(ms: number): boolean {
-    return performance.now() >= this.#lastEventMs + ms;
+    return this.#looks >= ms / LOOK_MS && performance.now() >= this.#lastEventMs + ms;
   }
 
   /** True when the time of the run is used up. */
@@ -210,7 +213,10 @@ export class Witness {
         this.#waiting.delete(done);
         resolve();
       };
-      const timeout = setTimeout(done, ms);
+      const timeout = setTimeout(() => {
+        this.#looks++;
+        done();
+      }, ms);
       this.#waiting.add(done);
     });
   }

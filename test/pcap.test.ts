@@ -163,7 +163,7 @@ describe("The capture file of a run", () => {
 
   beforeAll(async () => {
     await Promise.all(programs.map((program) => simulate(`examples/${program}.ts`, captureOf(program))));
-  }, 60000);
+  }, 120000);
 
   it.each(programs)("of examples/%s.ts is in order", (program) => {
     const segments = readPcap(captureOf(program));
@@ -202,11 +202,16 @@ describe("The capture file of a run", () => {
     });
 
     it.each([
-      ["nodemcu", "1 2 8 3 9 3 3"],
-      ["sensor", "1 2 3 4 1 2 3 4"],
+      ["nodemcu", /^1 2 8 3 9 3 3$/],
+      // On a slow machine more than one reading is due on the second connection.
+      ["sensor", /^1 2 3 4 1 2( [34])+$/],
     ])("has the MQTT packets of examples/%s.ts", (program, types) => {
       const fields = tshark(captureOf(program), "-Y", "mqtt", "-T", "fields", "-e", "mqtt.msgtype");
-      expect(fields.trim().split(/[\s,]+/).join(" ")).toBe(types);
+      const found = fields.trim().split(/[\s,]+/);
+      expect(found.join(" ")).toMatch(types);
+      const count = (type: string): number => found.filter((each) => each === type).length;
+      // Each reading is acknowledged.
+      if (program === "sensor") expect(count("4")).toBe(count("3"));
     });
 
     it("has fields that Wireshark shows", () => {

@@ -11,7 +11,7 @@ import type { Program } from "../support/cli.js";
 import { Mosquitto } from "../support/mosquitto.js";
 import { needs } from "../support/needs.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 /** Each byte there is, and more of those that are often treated otherwise. */
 const EACH = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
@@ -134,14 +134,17 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
 
     it("publishes again and again, at once or with pauses, to several topics", async () => {
       const watcher = await mosquittoSub("r/#", "-C", "6", "-F", "%t %U");
-      const paused = ["--repeat", "3", "--repeat-delay", "0.2"];
+      const paused = ["--repeat", "3", "--repeat-delay", "0.5"];
+      const startMs = performance.now();
       const program = await pub(["-t", "r/a", "-t", "r/b", "-m", "x", "-q", "1", ...paused]);
+      expect(performance.now() - startMs).toBeGreaterThan(2 * 500);
       await watcher.ended();
       expect(program.code).toBe(0);
       const lines = watcher.stdout.toString().trim().split("\n").map((line) => line.split(" "));
       expect(lines.map(([topic]) => topic)).toEqual(["r/a", "r/b", "r/a", "r/b", "r/a", "r/b"]);
-      expect(Number(lines[2][1]) - Number(lines[1][1])).toBeGreaterThan(0.18);
-      expect(Number(lines[4][1]) - Number(lines[3][1])).toBeGreaterThan(0.18);
+      // A busy machine may hand over the message before a pause later than the one behind it.
+      expect(Number(lines[2][1]) - Number(lines[1][1])).toBeGreaterThan(0.25);
+      expect(Number(lines[4][1]) - Number(lines[3][1])).toBeGreaterThan(0.25);
       const count = 5000;
       const many = await mosquittoSub("m", "-C", String(count), "-F", "%p");
       expect((await pub(["-t", "m", "-m", "x", "--repeat", String(count), "-q", "1", "--quiet"])).stderr).toBe("");
@@ -172,7 +175,7 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
       const line = Buffer.alloc(1024, "x");
       line[1023] = 10;
       const count = 16384;
-      const program = cli.start(["pub", ...at(), "-t", "flood", "-l", "-q", "1", "--quiet"]);
+      const program = cli.start(["pub", ...at(), "-t", "flood", "-l", "-q", "1", "--quiet", "-C", "flooder"]);
       program.process.stdin.write(line);
       await broker.logged("'flood'");
       broker.freeze();
@@ -189,6 +192,7 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
       broker.thaw();
       await program.ended();
       expect(program.result).toEqual({ code: 0, stdout: "", stderr: "" });
+      await broker.logged("Received DISCONNECT from flooder");
       expect(broker.log.split("'flood'").length - 1).toBe(count);
     }, 60000);
   });
@@ -262,16 +266,19 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
         if (type === 4) for (let at = 0; at < bytes.length; at += 4) acknowledged.push(connection);
         if (type !== 8) return;
         socket.write(SUBACK);
-        for (let id = 1; id <= 20; id++) socket.write(publish(id, `${connection}:${"x".repeat(10000)}`));
-        if (connection !== 1) return;
-        setTimeout(() => {
+        const lose = (): void => {
           socket.destroy();
           writeFileSync(join(cli.folder, "lost"), "");
-        }, 300);
+        };
+        for (let id = 1; id <= 20; id++) {
+          // Behind the last of the first connection, when the system has taken all of it.
+          const isLast = connection === 1 && id === 20;
+          socket.write(publish(id, `${connection}:${"x".repeat(10000)}`), () => isLast && setTimeout(lose, 300));
+        }
       });
       const options = ["-t", "t", "-q", "1", "--reconnect", "9", "--reconnect-delay", "0.1", "--count", "30"];
-      // The reader begins to read when the connection is lost, however slow this machine is.
-      const reader = "until [ -e lost ]; do sleep 0.1; done; sleep 0.5; cut -c1-2;";
+      // The reader begins to read when the connection is lost, however slow this machine is; or ends with this test.
+      const reader = 'until [ -e lost ] || [ ! -e "$PWD/bin" ]; do sleep 0.1; done; sleep 0.5; cut -c1-2;';
       const command = `${cli.command} sub ${old(port).join(" ")} ${options.join(" ")} | { ${reader} }`;
       const shell = cli.startProgram("bash", ["-c", command]);
       await shell.ended();
@@ -281,14 +288,17 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
     });
 
     it("a time limit and a signal are heard in the middle of a run at QoS 0, and of standard input", async () => {
+      let published: (() => void) | undefined;
       const port = await scripted((type, socket) => {
         if (type === 1) socket.write(CONNACK);
+        if (type === 3) published?.();
       });
       const run = ["pub", ...old(port), "-t", "t", "-m", "x", "--repeat", "1000000000", "--quiet"];
       const timed = await cli.run([...run, "-W", "1"]);
       expect(timed.result).toEqual({ code: 27, stdout: "", stderr: "mcu-mqtt: the time of --timeout, 1 s, is over\n" });
+      const running = new Promise<void>((resolve) => (published = resolve));
       const stopped = cli.start(run);
-      await new Promise((resolve) => setTimeout(resolve, 500));
+      await running;
       stopped.process.kill("SIGINT");
       await stopped.ended();
       expect(stopped.code).toBe(1);
@@ -444,9 +454,12 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
   describe("the connection", () => {
     it("has the client identifier, keepalive, session and user it was told to have", async () => {
       const args = ["-C", "ich-ä", "-k", "17", "--persistent", "-u", "user", "-P", "password"];
-      const program = await cli.run(["connect", ...at(broker.passwordPort), ...args, "-W", "0.3"]);
-      expect(program.code).toBe(27);
+      const program = cli.start(["connect", ...at(broker.passwordPort), ...args]);
+      await program.said("is connected\n");
       await broker.logged("as ich-ä (p5, c0, k17, u'user').");
+      program.process.kill("SIGTERM");
+      await program.ended();
+      expect(program.code).toBe(0);
     });
 
     it("takes the password from a file or the environment, and user and password from a URL", async () => {
@@ -496,12 +509,14 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
     });
 
     it("is 27 when the time is over, of any command", async () => {
-      for (const args of [["sub", ...at(), "-t", "a"], ["connect", ...at()], ["pub", ...at(), "-t", "a", "-l"]]) {
-        const program = cli.start([...args, "-W", "0.5", "-C", "timed"]);
+      const commands = [["sub", ...at(), "-t", "a"], ["connect", ...at()], ["pub", ...at(), "-t", "a", "-l"]];
+      // Time enough to connect, on a machine that does more than this.
+      const programs = commands.map((args) => cli.start([...args, "-W", "3", "-C", `timed-${args[0]}`]));
+      for (const [i, program] of programs.entries()) {
         await program.ended();
         expect(program.code).toBe(27);
-        const end = "Client timed sent DISCONNECT\nmcu-mqtt: the time of --timeout, 0.5 s, is over\n";
-        expect(program.stderr).toContain(end);
+        const end = "sent DISCONNECT\nmcu-mqtt: the time of --timeout, 3 s, is over\n";
+        expect(program.stderr).toContain(`Client timed-${commands[i][0]} ${end}`);
       }
     });
 
@@ -525,6 +540,8 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
     });
 
     it("is 1 when the command line is wrong, and nothing is connected then", async () => {
+      await mosquittoPub(["-t", "a", "-m", "x", "-i", "before-them"]);
+      await broker.logged("Received DISCONNECT from before-them");
       const before = broker.log.length;
       for (const args of [["pub", "-t", "a/#", "-m", "x"], ["sub"], ["connect", "-V", "v6"]]) {
         const program = await cli.run([...args, ...at()]);
@@ -537,7 +554,10 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
         expect(program.code).toBe(1);
         expect(program.stderr).toMatch(/^mcu-mqtt: .*command.*\n$/);
       }
-      expect(broker.log.slice(before)).not.toContain("New connection");
+      await mosquittoPub(["-t", "a", "-m", "x", "-i", "behind-them"]);
+      await broker.logged("Received DISCONNECT from behind-them");
+      // This last one alone.
+      expect(broker.log.slice(before).split("New connection")).toHaveLength(2);
     });
 
     it("is 1 for a payload whose bytes the shell hands over are not UTF-8", async () => {
@@ -633,8 +653,10 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
       program.process.kill("SIGINT");
       // It waits for the acknowledgement first.
       await new Promise((resolve) => setTimeout(resolve, 200));
-      program.process.kill("SIGINT");
-      await program.ended();
+      expect(program.code).toBeUndefined();
+      // Two that come before it looks are one to it.
+      const again = setInterval(() => program.process.kill("SIGINT"), 200);
+      await program.ended().finally(() => clearInterval(again));
       broker.thaw();
       expect(program.code).toBe(130);
     });
@@ -650,12 +672,12 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
   });
 
   it("shows no message of a long run on a terminal, but how far it is", async () => {
-    const command = `${cli.command} pub ${at().join(" ")} -t p -m x -q 1 --repeat 30000`;
+    const command = `${cli.command} pub ${at().join(" ")} -t p -m x -q 1 --repeat 10000`;
     const shell = cli.startProgram("script", ["-qefc", command, "/dev/null"]);
     await shell.ended();
     const shown = shell.stdout.toString();
     expect(shown).not.toContain("sent PUBLISH");
-    expect(shown).toMatch(/\d+ of 30000 messages published\r/);
+    expect(shown).toMatch(/\d+ of 10000 messages published\r/);
     expect(shown).toMatch(/sent CONNECT\r\n/);
     expect(shown).toMatch(/\[KClient \S+ sent DISCONNECT\r\n$/);
     expect(shell.code).toBe(0);

@@ -16,7 +16,7 @@ import { needs } from "../support/needs.js";
 import { Relay } from "../support/relay.js";
 import { WebSocketRelay } from "../support/websocket-relay.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 const SECRET = "hunter2";
 /** The message of the examples. */
@@ -57,6 +57,15 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
     const program = cli.startProgram("mosquitto_pub", [...at(), ...args]);
     await program.ended();
     expect(program.result).toEqual({ code: 0, stdout: "", stderr: "" });
+  }
+
+  /** Starts `mcu-mqtt sub` or `connect`, and ends it once it says this. */
+  async function runUntil(said: string, ...args: string[]): Promise<void> {
+    const program = cli.start(args);
+    await program.said(said);
+    program.process.kill("SIGTERM");
+    await program.ended();
+    expect(program.code).toBe(0);
   }
 
   /** What a run of the seed's example says when all is well. */
@@ -171,7 +180,7 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
     it.each(["1", "2"])("has what was published meanwhile, each message once, at QoS %s", async (qos) => {
       const id = `lasting-${qos}`;
       const args = ["sub", ...at(), "-t", id, "-q", qos, "-C", id, "--persistent"];
-      expect((await cli.run([...args, "-W", "0.5"])).code).toBe(27);
+      await runUntil(`subscribed to ${id}`, ...args);
       const numbers = Array.from({ length: 30 }, (_, i) => String(i));
       for (const number of numbers.slice(0, 5)) await mosquittoPub("-t", id, "-m", number, "-q", "2");
       const program = cli.startProgram("mosquitto_pub", [...at(), "-t", id, "-q", "2", "-l"]);
@@ -184,14 +193,22 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
         found.push(...part.stdout.toString().split("\n"));
       }
       expect(found.filter((line) => line !== "")).toEqual(numbers);
-      expect((await cli.run([...args, "-W", "0.5"])).stdout).toHaveLength(0);
+      const last = cli.start([...args, "--count", "1"]);
+      await last.said(`subscribed to ${id}`);
+      await mosquittoPub("-t", id, "-m", "end", "-q", qos);
+      await last.ended();
+      expect(last.stdout.toString()).toBe("end\n");
     });
 
     it("is not emptied by connect", async () => {
       const args = ["-C", "kept", "--persistent"];
-      await cli.run(["sub", ...at(), "-t", "kept", "-q", "1", ...args, "-W", "0.5"]);
+      await runUntil("subscribed to kept", "sub", ...at(), "-t", "kept", "-q", "1", ...args);
       await mosquittoPub("-t", "kept", "-m", "still there", "-q", "1");
-      await cli.run(["connect", ...at(), ...args, "-W", "0.5"]);
+      const connected = cli.start(["connect", ...at(), ...args]);
+      await broker.logged("Sending PUBLISH to kept");
+      await connected.said("is connected\n");
+      connected.process.kill("SIGTERM");
+      await connected.ended();
       const program = await cli.run(["sub", ...at(), "-t", "kept", "-q", "1", ...args, "--count", "1"]);
       expect(program.stdout.toString()).toBe("still there\n");
     });
@@ -278,8 +295,8 @@ needs("mosquitto", "mosquitto_pub", "mosquitto_sub")("mcu-mqtt", () => {
   it("ends in time when the broker does not answer", async () => {
     const silent = createServer(() => undefined);
     await listening(silent);
-    const program = await cli.run(["pub", ...at(portOf(silent)), ...HELLO, "-W", "0.5"]);
-    expect(program.lines).toEqual(["Client ID sent CONNECT", "mcu-mqtt: the time of --timeout, 0.5 s, is over"]);
+    const program = await cli.run(["pub", ...at(portOf(silent)), ...HELLO, "-W", "2"]);
+    expect(program.lines).toEqual(["Client ID sent CONNECT", "mcu-mqtt: the time of --timeout, 2 s, is over"]);
     expect(program.code).toBe(27);
     silent.close();
   });

@@ -3,7 +3,7 @@ import { describe, jest } from "@jest/globals";
 import { AedesBroker } from "../support/aedes.js";
 import { testBroker } from "./suite.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 describe("with aedes", () => {
   // aedes-persistence 11.0.0 confuses messages of QoS 2 that wait for PUBCOMP at the same time: it forgets one PUBREL

@@ -13,7 +13,7 @@ import { needs } from "../support/needs.js";
 import { WebSocketRelay } from "../support/websocket-relay.js";
 import { unique } from "./device.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 const LEVELS = [0, 1, 2] as const;
 const { ca, server, client: own } = certificates();

@@ -6,7 +6,7 @@ import { AedesBroker } from "../support/aedes.js";
 import { Signal } from "../support/signal.js";
 import { Device, numbered, removeDevices, unique } from "./device.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 const LENGTH = 1 << 20;
 const SMALL = { rxCapacity: 2048, maxMessageLength: 2048, txCapacity: 512, maxOperations: 4 };
@@ -108,6 +108,7 @@ describe("A message of 1 MiB through a client of 2 KiB", () => {
     await sender.subscribe({ [`${topic}/other`]: 0 });
     reader.whenPiece = () => reader.client.pause();
     for (let i = 0; i < 4; i++) await sender.publish(topic, payload, 1);
+    await reader.pieceSignal.until(() => reader.pieces > 0, () => "the first piece");
     for (let i = 1; i <= 20; i++) {
       await sender.publish(`${topic}/other`, `${i}`);
       await sender.receive(i);

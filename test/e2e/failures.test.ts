@@ -10,7 +10,7 @@ import { HOST } from "../support/broker.js";
 import { certificates } from "../support/certificates.js";
 import { Device, removeDevices } from "./device.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 const servers: Server[] = [];
 const sockets: Socket[] = [];
@@ -120,9 +120,11 @@ describe("an attempt fails, once, and nothing else is called,", () => {
     const silent = await listen(createServer());
     const slow = await answering((socket) => socket.write(Buffer.of(0x20, 2, 0)));
     const start = performance.now();
+    // By a timer that is as late as this machine makes it.
+    const due = new Promise<number>((resolve) => setTimeout(() => resolve(performance.now()), 5000));
     expect(await Promise.all([attempt(silent), attempt(slow)])).toEqual([-2, -2]);
     expect(performance.now() - start).toBeGreaterThan(4900);
-    expect(performance.now() - start).toBeLessThan(7000);
+    expect(performance.now()).toBeLessThan((await due) + 2000);
   });
 });
 

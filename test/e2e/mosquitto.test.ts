@@ -7,7 +7,7 @@ import type { Relay } from "../support/relay.js";
 import { splitPackets } from "../support/split-packets.js";
 import { testBroker } from "./suite.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 /** Tens of thousands of packets, on a machine that is busy. */
 const DISSECTION_MS = 120000;
 

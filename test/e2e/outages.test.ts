@@ -7,7 +7,7 @@ import { Mosquitto } from "../support/mosquitto.js";
 import { needs } from "../support/needs.js";
 import { Device, indices, numbered, removeDevices, unique } from "./device.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 needs("mosquitto", "mosquitto_passwd")("with mosquitto", () => {
   const brokers: Mosquitto[] = [];
@@ -34,10 +34,14 @@ needs("mosquitto", "mosquitto_passwd")("with mosquitto", () => {
       const count = 1500;
       let restarts = 0;
       let restarted = Promise.resolve();
+      // One may have been quicker to come back, and have its messages before the other is there.
+      const bothConnected = async (): Promise<void> => {
+        for (const device of [sender, receiver]) await device.until(() => device.client.connected, "connected again");
+      };
       receiver.whenMessage = () => {
         if (receiver.messages.length < (restarts + 1) * 400 || restarts === 3) return;
         restarts++;
-        restarted = restarted.then(() => broker.stop()).then(() => broker.restart());
+        restarted = restarted.then(bothConnected).then(() => broker.stop()).then(() => broker.restart());
       };
       await sender.send(Array.from({ length: count }, (_, i) => [topic, numbered(i, 100), qos]));
       const distinct = (): Set<number> => new Set(indices(receiver.messages, 100));
@@ -111,6 +115,8 @@ needs("mosquitto", "mosquitto_passwd")("with mosquitto", () => {
     await Promise.all([...losing, closing].map((device) => device.connect(broker.port)));
     broker.freeze();
     const frozenAt = performance.now();
+    // Twice the keepalive, by a timer that is as late as this machine makes it.
+    const dueAt = new Promise<number>((resolve) => setTimeout(() => resolve(performance.now()), 2000));
     waiting.offer("any", "x", 1);
     closing.offer("any", "x", 1);
     expect(closing.client.close()).toBe(true);
@@ -123,14 +129,13 @@ needs("mosquitto", "mosquitto_passwd")("with mosquitto", () => {
     for (const device of losing) {
       expect(device.outcomes.join()).toMatch(/^connect,offline -1[12]$/);
       expect(device.lastOutcomeMs - frozenAt).toBeGreaterThan(900);
-      // Twice the keepalive, and what a busy machine adds.
-      expect(device.lastOutcomeMs - frozenAt).toBeLessThan(2500);
+      expect(device.lastOutcomeMs).toBeLessThan((await dueAt) + 500);
     }
     // It waited for its acknowledgement as long as close() does, and said nothing about it.
     expect(closing.outcomes).toEqual(["connect", "offline 0"]);
     expect(closing.confirmed).toBe(0);
     expect(closing.lastOutcomeMs - frozenAt).toBeGreaterThan(1900);
-    expect(closing.lastOutcomeMs - frozenAt).toBeLessThan(3000);
+    expect(closing.lastOutcomeMs).toBeLessThan((await dueAt) + 1000);
     expect(await late).toBe("connfail -2");
     broker.thaw();
     await idle.connect(broker.port);

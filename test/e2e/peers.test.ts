@@ -13,7 +13,7 @@ import { findProgram, needs } from "../support/needs.js";
 import { Signal } from "../support/signal.js";
 import { Device, removeDevices, unique } from "./device.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 const LEVELS = [0, 1, 2] as const;
 

@@ -14,7 +14,7 @@ import { Relay } from "../support/relay.js";
 import { Signal } from "../support/signal.js";
 import { unique } from "./device.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 const clients = new Set<Client>();
 

@@ -10,7 +10,7 @@ import { Signal } from "../support/signal.js";
 import type { DeviceSettings } from "./device.js";
 import { Device, removeDevices, unique } from "./device.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 const QUICK: ReconnectOptions = { minDelayMs: 20, maxDelayMs: 100 };
 
@@ -52,9 +52,11 @@ needs("mosquitto", "mosquitto_passwd")("with mosquitto", () => {
     return broker;
   };
 
-  /** SUBSCRIBEs that the broker has read from a device. */
-  const subscribes = (broker: Mosquitto, { id }: Device): number =>
-    broker.log.split(`Received SUBSCRIBE from ${id}`).length - 1;
+  /** SUBSCRIBEs that the broker has read from a device before another one, which is closed, has left. */
+  const subscribes = async (broker: Mosquitto, { id }: Device, closed: Device): Promise<number> => {
+    await broker.logged(`Received DISCONNECT from ${closed.id}`);
+    return broker.log.split(`Received SUBSCRIBE from ${id}`).length - 1;
+  };
 
   afterEach(async () => {
     removeDevices();
@@ -85,7 +87,7 @@ needs("mosquitto", "mosquitto_passwd")("with mosquitto", () => {
       await sender.publish(`${topic}/a`, String(round));
       await device.receive(2 * round);
       await sender.close();
-      expect(subscribes(broker, device)).toBe(hasSession ? 1 : round + 1);
+      expect(await subscribes(broker, device, sender)).toBe(hasSession ? 1 : round + 1);
     }
     expect(device.messages.map(({ data }) => data)).toEqual(["1", "1", "2", "2", "3", "3"]);
     expect(device.stays.subscriptions()).toEqual(Object.assign(Object.create(null), { [topic]: 1, [`${topic}/+`]: 0 }));
@@ -126,6 +128,7 @@ needs("mosquitto", "mosquitto_passwd")("with mosquitto", () => {
     const other = await new Device().connect(broker.port);
     await other.close();
     expect(device.outcomes.length).toBe(1);
+    await broker.logged(`Received DISCONNECT from ${other.id}`);
     expect(broker.log.split(device.id).length - 1).toBeLessThan(5);
   });
 });

@@ -12,7 +12,7 @@ import { Relay } from "../support/relay.js";
 import { Signal } from "../support/signal.js";
 import { Device, removeDevices, unique } from "./device.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 const LENGTH = 1 << 20;
 const PAYLOAD = Buffer.alloc(LENGTH);

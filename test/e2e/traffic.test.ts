@@ -12,7 +12,7 @@ import { Relay } from "../support/relay.js";
 import { Device, numbered, removeDevices, unique } from "./device.js";
 import { splitPackets } from "../support/split-packets.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 const CONNECT = wire("10 0d 0004 'MQTT' 04 02 003c 0001 'a'");
 const CONNACK = wire("20 02 00 00");

@@ -17,7 +17,7 @@ import type { WebSocketRelayOptions } from "../support/websocket-relay.js";
 import { Device, indices, numbered, removeDevices, unique } from "./device.js";
 import type { DeviceSettings, Outgoing } from "./device.js";
 
-jest.setTimeout(30000);
+jest.setTimeout(60000);
 
 const LEVELS = [0, 1, 2] as const;
 const MEBIBYTE = 1 << 20;

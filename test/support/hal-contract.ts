@@ -436,8 +436,9 @@ export function testHalContract(name: string, makeWorld: () => Promise<World>): 
 
       test("fires once, after its time, never inside schedule()", async () => {
         const start = world.hal.now();
-        timer("later").schedule(30);
+        // In the order of their ends: however long the machine does something else in between, it stays.
         timer("sooner").schedule(2);
+        timer("later").schedule(30);
         expect(fired).toEqual([]);
         await world.until(() => fired.includes("later"));
         // A platform's clocks may differ by the fraction of a millisecond.
@@ -454,16 +455,16 @@ export function testHalContract(name: string, makeWorld: () => Promise<World>): 
       });
 
       test("an earlier time is replaced, by a later and by a sooner one, and by the same", async () => {
-        const later = timer("later");
-        later.schedule(0);
-        later.schedule(1);
-        later.schedule(30);
-        later.schedule(30);
-        const sooner = timer("sooner");
+        const [sooner, later] = [timer("sooner"), timer("later")];
+        // In the order of their ends, as above.
         sooner.schedule(1000);
         sooner.schedule(1000);
         sooner.schedule(1);
         timer("between").schedule(15);
+        later.schedule(0);
+        later.schedule(1);
+        later.schedule(30);
+        later.schedule(30);
         timer("after").schedule(60);
         await world.until(() => fired.includes("after"));
         expect(fired).toEqual(["sooner", "between", "later", "after"]);

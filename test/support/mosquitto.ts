@@ -202,13 +202,14 @@ function writePasswords(path: string): void {
 }
 
 /**
- * Ports that nobody listens on, below those that systems give to outgoing connections: such a one cannot be taken away
- * while a broker is restarted.
+ * Ports that nobody listens on, below those that systems give to outgoing connections, and of this worker of jest's
+ * alone: such a one cannot be taken away while a broker is restarted.
  */
 export async function freePorts(count: number): Promise<number[]> {
   const ports: number[] = [];
   while (ports.length < count) {
-    const port = 10000 + Math.floor(Math.random() * 20000);
+    const worker = Number(process.env["JEST_WORKER_ID"] ?? 0) % 4;
+    const port = 10000 + worker * 5000 + Math.floor(Math.random() * 5000);
     if (!ports.includes(port) && (await isFree(port))) ports.push(port);
   }
   return ports;

@@ -1,7 +1,7 @@
 /** Waiting for things to happen, without sleeping: conditions are looked at again whenever something did happen. */
 
 /** How long anything may take on a busy machine before a test gives up. */
-export const LIMIT_MS = 20000;
+export const LIMIT_MS = 45000;
 
 export class Signal {
   readonly #checks = new Set<() => void>();
