@@ -101,7 +101,7 @@ export interface PacketEncoder {
   /** 5: MQTT 5. Not there: an older version. */
   readonly level?: number;
   /** Bytes of the longest packet that the broker takes, where it can say so. */
-  readonly maximumPacketSize?: number;
+  readonly maxPacketSize?: number;
   connect(out: Uint8Array, offset: number, end: number, fields: ConnectFields): number;
   publish(
     out: Uint8Array,

@@ -53,7 +53,7 @@ export const MUTATIONS_5: readonly Mutation[] = [
   {
     name: "MQTT 5: limits of a broker are those of the next",
     file: "v5/session.ts",
-    find: "    this._limit(65535, Infinity, 2, 1, 1, 1, 1, 0);",
+    find: "    this._limit(new Properties(this._text));",
     replace: "",
   },
   {
@@ -65,13 +65,13 @@ export const MUTATIONS_5: readonly Mutation[] = [
   {
     name: "MQTT 5: maximum packet size is not kept",
     file: "v5/session.ts",
-    find: "    encoder.maximumPacketSize = maximumPacketSize;",
+    find: "    encoder.maxPacketSize = said.number(MAXIMUM_PACKET_SIZE, Infinity);",
     replace: "",
   },
   {
     name: "MQTT 5: retain available is not kept",
     file: "v5/session.ts",
-    find: " | (retain < 1 ? RETAIN : 0)",
+    find: " | (hasRetain ? 0 : RETAIN)",
     replace: "",
   },
   {
@@ -131,8 +131,8 @@ export const MUTATIONS_5: readonly Mutation[] = [
   {
     name: "MQTT 5: PUBREL never says that a message is not known",
     file: "v5/session.ts",
-    find: "      if (outbox.find(packetId) < 0) encoder.reasonCode = PACKET_IDENTIFIER_NOT_FOUND;",
-    replace: "      encoder.reasonCode = PACKET_IDENTIFIER_NOT_FOUND;",
+    find: "      if (outbox.find(packetId) < 0) encoder.code = PACKET_IDENTIFIER_NOT_FOUND;",
+    replace: "      encoder.code = PACKET_IDENTIFIER_NOT_FOUND;",
   },
   {
     name: "MQTT 5: Session Present with Clean Start is accepted",
@@ -173,7 +173,7 @@ export const MUTATIONS_5: readonly Mutation[] = [
   {
     name: "MQTT 5: an alias of the broker stays over its connection",
     file: "v5/session.ts",
-    find: "    for (let i = 0; i < this._received.length; i++) this._received[i] = undefined;",
+    find: "    this._forgetReceived(this._received.length);",
     replace: "",
   },
   {
@@ -233,7 +233,7 @@ export const MUTATIONS_5: readonly Mutation[] = [
   {
     name: "MQTT 5: a packet that is too large is read",
     file: "v5/decoder.ts",
-    find: "if (error === 0 && this._packetLength > this.maximumPacketSize) error = -PACKET_TOO_LARGE;",
+    find: "if (error === 0 && this._packetLength > this.maxPacketSize) error = -PACKET_TOO_LARGE;",
     replace: "",
   },
   {

@@ -175,7 +175,7 @@ class Taker implements ServerDecoderHandler5 {
     const { start, end } = this._properties;
     this._isRead = packet.type === type;
     if (start < end) packet.properties = this._properties.toObject();
-    if (type !== PUBLISH && type !== CONNECT) packet.reasonCode = this._decoder.reasonCode;
+    if (type !== PUBLISH && type !== CONNECT) packet.reasonCode = this._decoder.code;
   }
 }
 

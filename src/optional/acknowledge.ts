@@ -232,8 +232,8 @@ class Acknowledger {
     const index = this._find(type, packetId);
     // What the session would say: it is not for another acknowledgement.
     const encoder = this.session.encoder as Partial<Encoder5>;
-    const code = encoder.reasonCode || 0;
-    if (code > 0) encoder.reasonCode = 0;
+    const code = encoder.code || 0;
+    if (code > 0) encoder.code = 0;
     if (type === PUBCOMP) {
       const recIndex = this._find(PUBREC, packetId);
       // The broker has had PUBREC, whoever gave it.
@@ -298,11 +298,11 @@ class Acknowledger {
   private _send(type: number, packetId: number, code: number): void {
     const session = this.session;
     const encoder = session.encoder as Encoder5;
-    if (code > 0) encoder.reasonCode = code;
+    if (code > 0) encoder.code = code;
     this._queue(type, packetId);
     if (code === 0) return;
     // Where it could not be said.
-    encoder.reasonCode = 0;
+    encoder.code = 0;
     const received = type === PUBREC ? session._receivedIndex(packetId) : 0;
     if (received > 0) session._forget(received);
   }

@@ -446,9 +446,9 @@ class ReconnectLink extends Link {
       const filters = table.stale(most);
       if (filters === undefined) return;
       table.isRenewing = true;
-      if (table.identifier > 0) encoder.properties = { subscriptionIdentifier: table.identifier };
+      if (table.identifier > 0) encoder.given = { subscriptionIdentifier: table.identifier };
       const result = this.connection.queue(SUBSCRIBE, filters, "");
-      if (table.identifier > 0) encoder.properties = undefined;
+      if (table.identifier > 0) encoder.given = undefined;
       table.isRenewing = false;
       if (result >= 0) continue;
       const names = Object.keys(filters);

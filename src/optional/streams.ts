@@ -175,7 +175,7 @@ class StreamLink extends Link implements PayloadStream {
       throw new RangeError(name + " must be at most " + most + " with this topic, not " + String(total));
     }
     const header = headerLength(length);
-    const most = session.encoder.maximumPacketSize;
+    const most = session.encoder.maxPacketSize;
     if (most !== undefined && header + length > most) return -PACKET_TOO_LARGE;
     const moved = start + header;
     arena.copyWithin(moved, body, end);

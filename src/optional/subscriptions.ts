@@ -298,7 +298,7 @@ export function withSubscriptions<C extends Client>(client: C, options?: Subscri
   ): number => {
     const behind = encode(out, offset, end, type, packetId, table);
     if (behind < 0) return behind;
-    const given = (encoder as Encoder5).properties as GivenProperties | null | undefined;
+    const given = (encoder as Encoder5).given as GivenProperties | null | undefined;
     const identifier = given ? given.subscriptionIdentifier || 0 : 0;
     return link.accept(type === SUBSCRIBE, table as Subscriptions, identifier) ? behind : NO_ROOM;
   };

@@ -35,10 +35,7 @@ export class Aliases {
   constructor(capacity: number) {
     this._capacity = capacity;
     this.buffer = new Uint8Array(capacity > 0 ? CAPACITY : 0);
-    for (let i = 0; i < capacity; i++) {
-      this._topics.push("");
-      this._used.push(0);
-    }
+    this.begin(0);
   }
 
   /** A connection begins: the broker knows none, and takes so many. */

@@ -146,7 +146,7 @@ class AuthLink extends Link {
   /** The server has spoken. False: the connection ends. */
   private _take(reasonCode: number): boolean {
     const session = this.session;
-    const said = session.properties;
+    const said = session.said;
     const method = said.get("authenticationMethod");
     // A success may come without one.
     if (method !== this._authenticator.method && (reasonCode !== 0 || method !== undefined)) {
@@ -170,7 +170,7 @@ class AuthLink extends Link {
     const authenticationData = copyOf(data);
     const given = { authenticationMethod: this._authenticator.method, authenticationData };
     const packet = session.encoder.long(AUTH, reasonCode, encodeProperties(session._text, given));
-    const most = session.encoder.maximumPacketSize;
+    const most = session.encoder.maxPacketSize;
     if (packet.length > most) throw new RangeError(`AUTH must be at most ${most} bytes long, not ${packet.length}`);
     session.queueExtra(packet);
   }

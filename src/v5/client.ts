@@ -10,6 +10,7 @@ import { Client } from "../client.js";
 import type { Subscriptions } from "../codec.js";
 import { IDLE, UP } from "../session.js";
 import { CONNECT, DISCONNECT, PUBLISH, SUBSCRIBE, UNSUBSCRIBE } from "../wire.js";
+import { become } from "./become.js";
 import type { Connection5 } from "./connection.js";
 import type { MqttClient5 } from "./face.js";
 import type { GivenProperties, Properties } from "./properties.js";
@@ -92,7 +93,7 @@ export class Callbacks5 extends Callbacks {
     for (let i = 0; i < EVENTS.length; i++) this._slots()[EVENTS[i]] = undefined;
     this._properties = properties;
     (this._info as MessageInfo5).properties = properties;
-    Object.setPrototypeOf(this._client, Client5.prototype);
+    become(this._client, Client5);
   }
 
   override onConnect(sessionPresent: boolean): void {
@@ -229,7 +230,7 @@ export class Client5 extends Client {
       this.setProperties(PUBLISH, properties);
       return super.publish(topic, payload, qos, retain, done as DoneCallback);
     } finally {
-      this.setProperties(PUBLISH, undefined);
+      this.setProperties(PUBLISH);
     }
   }
 
@@ -257,7 +258,7 @@ export class Client5 extends Client {
       if (typeof table === "object") return super.subscribe(table as Record<string, QoS>, callback);
       return super.subscribe(table as string, (hasQos ? a : 0) as QoS, callback);
     } finally {
-      this.setProperties(SUBSCRIBE, undefined);
+      this.setProperties(SUBSCRIBE);
     }
   }
 
@@ -271,17 +272,17 @@ export class Client5 extends Client {
       this.setProperties(UNSUBSCRIBE, properties);
       return super.unsubscribe(topics, done as DoneCallback);
     } finally {
-      this.setProperties(UNSUBSCRIBE, undefined);
+      this.setProperties(UNSUBSCRIBE);
     }
   }
 
   /** Checks properties, and has the next packet of that type say them; to be taken back behind it. @internal */
-  setProperties(type: number, properties: unknown): void {
+  setProperties(type: number, properties?: unknown): void {
     const encoder = this.connection.session.encoder;
-    encoder.properties = undefined;
+    encoder.given = undefined;
     if (isNil(properties)) return;
     checkProperties(this.text, type, properties);
-    encoder.properties = properties;
+    encoder.given = properties;
   }
 
   override _filters(topics: unknown, qos: number, hasQos: boolean): Subscriptions {

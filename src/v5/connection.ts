@@ -9,6 +9,7 @@ import { Connection } from "../connection.js";
 import { END_BY_APPLICATION } from "../errors.js";
 import { LEAVING } from "../session.js";
 import { CONNACK } from "../wire.js";
+import { become } from "./become.js";
 import { Callbacks5 } from "./client.js";
 import type { Session5, SessionHandler5 } from "./session.js";
 
@@ -27,12 +28,11 @@ export class Connection5 extends Connection implements SessionHandler5 {
     this.detail = undefined;
     this._face = undefined;
     session.clock = this._hal;
-    session.maximumPacketSize = this._maxMessageLength;
+    session.maxPacketSize = this._maxMessageLength;
     const face = this.handler as Callbacks;
     if ((face._client as unknown) === undefined) return;
-    Object.setPrototypeOf(face, Callbacks5.prototype);
-    this._face = face as Callbacks5;
-    this._face.begin(session.properties);
+    this._face = become(face, Callbacks5);
+    this._face.begin(session.said);
   }
 
   override onMessage(
@@ -43,7 +43,7 @@ export class Connection5 extends Connection implements SessionHandler5 {
     packetLength: number,
   ): void {
     super.onMessage(topic, flags, packetId, payloadLength, packetLength);
-    const properties = this.session.properties;
+    const properties = this.session.said;
     const kept = properties.end - properties.start;
     // They lie in front of the payload, of which no byte has been taken yet.
     this.rx.copyWithin(0, properties.start, properties.end);
@@ -82,7 +82,7 @@ export class Connection5 extends Connection implements SessionHandler5 {
 
   onProperties(type: number, packetId: number): void {
     const session = this.session;
-    if (type === CONNACK && session.decoder.reasonCode !== 0) this.detail = session.properties.toObject();
+    if (type === CONNACK && session.decoder.code !== 0) this.detail = session.said.toObject();
     if (this._face) this._face.onProperties(type, packetId);
   }
 

@@ -35,12 +35,15 @@ import { behindVarint, readVarint } from "./properties.js";
 import { isReason } from "./reasons.js";
 import { AUTH, MALFORMED_PACKET, PACKET_TOO_LARGE, PROTOCOL_ERROR, SESSION_EXPIRY_INTERVAL } from "./wire.js";
 
+/** Of the packets that a broker sends beside PUBLISH and PINGRESP, a bit for each. */
+const EXPECTED = (1 << CONNACK) | (1 << PUBACK) | (1 << PUBREC) | (1 << PUBREL) | (1 << PUBCOMP) | (1 << SUBACK) |
+  (1 << UNSUBACK) | (1 << DISCONNECT) | (1 << AUTH);
 /** Bytes of a PUBLISH at QoS 0 without topic name, properties and payload. */
 const SHORTEST_MESSAGE = 5;
 
 /**
- * Takes what a broker sends. What a packet has beside the arguments is in the decoder during the call: `properties`,
- * and of an acknowledgement `reasonCode`. The topic name of a message that has an alias may be empty.
+ * Takes what a broker sends. What a packet has beside the arguments is in the decoder during the call: `said`, its properties,
+ * and of an acknowledgement `code`. The topic name of a message that has an alias may be empty.
  */
 export interface DecoderHandler5 extends DecoderHandler {
   /** UNSUBACK; its reason codes are `bytes[start..end)`, at least one. */
@@ -52,18 +55,18 @@ export interface DecoderHandler5 extends DecoderHandler {
 /** Finds packets of MQTT 5 in a stream. What it finds wrong is a code of errors.ts, or a reason code below 0. */
 export abstract class Framer5 extends Framer {
   /** Those of the packet that is being told. */
-  readonly properties: Properties;
+  readonly said: Properties;
   /** Bytes of the longest packet that may come. */
-  maximumPacketSize = Infinity;
+  maxPacketSize = Infinity;
 
   constructor(messages: MessageHandler, scratch: Uint8Array, properties: Properties) {
     super(messages, scratch);
-    this.properties = properties;
+    this.said = properties;
   }
 
   override reset(): void {
     super.reset();
-    this.properties.error = 0;
+    this.said.fault = 0;
   }
 
   override _begin(): void {
@@ -74,9 +77,9 @@ export abstract class Framer5 extends Framer {
     if (error === 0) error = this._accepts(first, length, this._scratch.length);
     if (error === 0 && isPublish && length < SHORTEST_MESSAGE - 2) error = BAD_LENGTH;
     this._packetLength += length;
-    if (error === 0 && this._packetLength > this.maximumPacketSize) error = -PACKET_TOO_LARGE;
+    if (error === 0 && this._packetLength > this.maxPacketSize) error = -PACKET_TOO_LARGE;
     // The packet before this one.
-    if (this.properties.error !== 0) error = -this.properties.error;
+    if (this.said.fault !== 0) error = -this.said.fault;
     if (error !== 0) return this._fail(error);
     this._need = isPublish ? 2 : length;
     this._needsTopicLength = isPublish;
@@ -116,9 +119,9 @@ export abstract class Framer5 extends Framer {
     const behind = start + 2 + topicLength + ((first & (QOS_1 | QOS_2)) === 0 ? 0 : 2);
     let at = behind;
     while (bytes[at++] > 127);
-    const error = this.properties.take(bytes, at, end, PUBLISH);
+    const error = this.said.take(bytes, at, end, PUBLISH);
     if (error !== 0) return this._fail(-error);
-    if (topicLength === 0 && this.properties.topicAlias === 0) return this._fail(-PROTOCOL_ERROR);
+    if (topicLength === 0 && this.said.alias === 0) return this._fail(-PROTOCOL_ERROR);
     super._body(bytes, start, behind);
   }
 }
@@ -126,7 +129,7 @@ export abstract class Framer5 extends Framer {
 /** Reads the packets that a broker sends to a client. */
 export class Decoder5 extends Framer5 {
   /** Of the acknowledgement that is being told. */
-  reasonCode = 0;
+  code = 0;
   private readonly _handler: DecoderHandler5;
 
   /**
@@ -141,7 +144,7 @@ export class Decoder5 extends Framer5 {
 
   protected override _whole(bytes: Uint8Array, start: number, end: number): number {
     // Behind what was found wrong nothing is handed over.
-    if (end - start < SHORTEST_MESSAGE || this.properties.error !== 0) return 0;
+    if (end - start < SHORTEST_MESSAGE || this.said.fault !== 0) return 0;
     let body = start + 2;
     let length = bytes[start + 1];
     // With a third byte of length the sum is above the limit.
@@ -163,46 +166,28 @@ export class Decoder5 extends Framer5 {
     }
     const payload = at + 1 + bytes[at];
     if (payload > behind || bytes[at] > 127 || payload - body > this._scratch.length) return 0;
-    if (behind - start > this.maximumPacketSize) return 0;
-    const properties = this.properties;
+    if (behind - start > this.maxPacketSize) return 0;
+    const properties = this.said;
     if (at + 1 === payload) {
       if (topicEnd === topicStart) return 0;
-      properties.start = properties.end = properties.topicAlias = 0;
+      properties.start = properties.end = properties.alias = 0;
     } else if (properties.take(bytes, at + 1, payload, PUBLISH) !== 0) {
       return 0;
-    } else if (topicEnd === topicStart && properties.topicAlias === 0) {
+    } else if (topicEnd === topicStart && properties.alias === 0) {
       return 0;
     }
     this._handler.onWhole(flags, packetId, bytes, topicStart, topicEnd, payload, behind, behind - start);
-    if (properties.error !== 0) this._fail(-properties.error);
+    if (properties.fault !== 0) this._fail(-properties.fault);
     return behind;
   }
 
   protected override _accepts(first: number, length: number, capacity: number): number {
-    let least = 0;
-    switch (first >> 4) {
-      case PUBLISH:
-        return 0;
-      // One of 3.1.1 may be as short: see `_packet`.
-      case CONNACK:
-      case PUBACK:
-      case PUBREC:
-      case PUBREL:
-      case PUBCOMP:
-        least = 2;
-        break;
-      case SUBACK:
-      case UNSUBACK:
-        least = 4;
-        break;
-      case PINGRESP:
-        return length === 0 ? 0 : BAD_LENGTH;
-      case DISCONNECT:
-      case AUTH:
-        break;
-      default:
-        return UNEXPECTED_PACKET;
-    }
+    const type = first >> 4;
+    if (type === PUBLISH) return 0;
+    if (type === PINGRESP) return length === 0 ? 0 : BAD_LENGTH;
+    if (((EXPECTED >> type) & 1) === 0) return UNEXPECTED_PACKET;
+    // A CONNACK of 3.1.1 may be as short: see `_packet`.
+    const least = type === SUBACK || type === UNSUBACK ? 4 : type < SUBACK ? 2 : 0;
     return length < least ? BAD_LENGTH : length > capacity ? -PACKET_TOO_LARGE : 0;
   }
 
@@ -219,7 +204,7 @@ export class Decoder5 extends Framer5 {
       // A broker that does not speak MQTT 5 says so in its own version [MQTT-3.1.2-2].
       if (at + 1 === end) {
         if (bytes[at] !== CONNACK_REFUSED_PROTOCOL_VER) return BAD_LENGTH;
-        this.properties.take(bytes, end, end, type);
+        this.said.take(bytes, end, end, type);
         handler.onConnack(false, CONNACK_REFUSED_PROTOCOL_VER);
         return 0;
       }
@@ -239,11 +224,11 @@ export class Decoder5 extends Framer5 {
       behind += length;
     }
     if (hasCodes ? behind >= end : behind !== end) return BAD_LENGTH;
-    const error = this.properties.take(bytes, at, behind, type);
+    const error = this.said.take(bytes, at, behind, type);
     if (error !== 0) return -error;
     for (let i = behind; i < end; i++) if (!isReason(type, bytes[i])) return -PROTOCOL_ERROR;
     if (!isReason(type, reasonCode)) return -PROTOCOL_ERROR;
-    this.reasonCode = reasonCode;
+    this.code = reasonCode;
     if (type === CONNACK) {
       // With a refusal Session Present must be 0 [MQTT5-3.2.2-6].
       if (bytes[start] === 1 && reasonCode !== 0) return -PROTOCOL_ERROR;
@@ -254,7 +239,7 @@ export class Decoder5 extends Framer5 {
       handler.onUnsuback(packetId, bytes, behind, end);
     } else if (type === DISCONNECT) {
       // That of a broker has none [MQTT5-3.14.2-2].
-      if (this.properties.number(SESSION_EXPIRY_INTERVAL, -1) >= 0) return -PROTOCOL_ERROR;
+      if (this.said.number(SESSION_EXPIRY_INTERVAL, -1) >= 0) return -PROTOCOL_ERROR;
       handler.onDisconnect(reasonCode);
     } else if (type === AUTH) {
       handler.onAuth(reasonCode);
@@ -263,7 +248,7 @@ export class Decoder5 extends Framer5 {
     } else {
       handler.onAck(type, packetId);
     }
-    return -this.properties.error;
+    return -this.said.fault;
   }
 }
 

@@ -26,26 +26,26 @@ import {
 /** What CONNECT of MQTT 5 says beside the rest. */
 export interface ConnectFields5 extends ConnectFields {
   /** Those of the application and those that follow from capacities, as bytes without their length. */
-  properties: Uint8Array;
+  given: Uint8Array;
   willProperties: Uint8Array;
   /** Undefined: there is no enhanced authentication. */
-  authenticationMethod: string | undefined;
-  authenticationData: Uint8Array | undefined;
+  authenticationMethod?: string | undefined;
+  authenticationData?: Uint8Array | undefined;
 }
 
 /** Encodes the packets that a client sends. */
 export class Encoder5 implements PacketEncoder {
   readonly level = 5;
   /** Of the next PUBLISH, SUBSCRIBE or UNSUBSCRIBE, and not of one more: values that are right. */
-  properties: GivenProperties | undefined = undefined;
+  given: GivenProperties | undefined = undefined;
   /** Of the next PUBLISH; 0: none. */
-  topicAlias = 0;
+  alias = 0;
   /** Of the next acknowledgement or DISCONNECT. */
-  reasonCode = 0;
+  code = 0;
   // What the broker does not take. What is beyond that is refused with a reason code below 0.
   /** QoS and RETAIN as in the first byte of a PUBLISH. */
   refusedFlags = 0;
-  maximumPacketSize = Infinity;
+  maxPacketSize = Infinity;
   hasIdentifiers = true;
   hasShared = true;
   hasWildcards = true;
@@ -74,7 +74,7 @@ export class Encoder5 implements PacketEncoder {
     at = writeUint16(out, at, end, (5 << 8) | flags);
     at = writeUint16(out, at, end, fields.keepAliveSeconds);
     const start = at;
-    at = writeBytes(out, start + 1, end, fields5.properties);
+    at = writeBytes(out, start + 1, end, fields5.given);
     if (method !== undefined) at = writeProperty(text, out, at, end, AUTHENTICATION_METHOD, method);
     if (data !== undefined) at = writeProperty(text, out, at, end, AUTHENTICATION_DATA, data);
     at = sealProperties(out, start, at, end);
@@ -116,7 +116,7 @@ export class Encoder5 implements PacketEncoder {
     out[body] = topicLength >> 8;
     out[body + 1] = topicLength & 255;
     if (packetId !== 0) at = writeUint16(out, at, end, packetId);
-    if (this.properties !== undefined || this.topicAlias > 0) at = this._properties(out, at, end);
+    if (this.given !== undefined || this.alias > 0) at = this._properties(out, at, end);
     else if (at === end) return NO_ROOM;
     else if (at > 0) out[at++] = 0;
     if (typeof payload === "string") {
@@ -132,7 +132,7 @@ export class Encoder5 implements PacketEncoder {
     if (at < 0 || at - body > 127) return this._fit(offset, seal(out, offset, body, at, end, first));
     out[offset] = first;
     out[offset + 1] = at - body;
-    return at - offset > this.maximumPacketSize ? -PACKET_TOO_LARGE : at;
+    return at - offset > this.maxPacketSize ? -PACKET_TOO_LARGE : at;
   }
 
   /** The values are the options of each subscription: QoS, No Local, Retain As Published and Retain Handling. */
@@ -146,7 +146,7 @@ export class Encoder5 implements PacketEncoder {
   ): number {
     const body = offset + headerLength(2);
     if (type === SUBSCRIBE) {
-      const hasIdentifier = this.properties !== undefined && !isNil(this.properties.subscriptionIdentifier);
+      const hasIdentifier = this.given !== undefined && !isNil(this.given.subscriptionIdentifier);
       if (hasIdentifier && !this.hasIdentifiers) return -SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED;
       for (const filter in filters) {
         if (!this.hasShared && filter.indexOf("$share/") === 0) return -SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
@@ -170,8 +170,8 @@ export class Encoder5 implements PacketEncoder {
    * two bytes or with a reason code three.
    */
   short(out: Uint8Array, offset: number, end: number, type: number, packetId: number): number {
-    const reasonCode = this.reasonCode;
-    this.reasonCode = 0;
+    const reasonCode = this.code;
+    this.code = 0;
     const length = (packetId === 0 ? 0 : 2) + (reasonCode === 0 ? 0 : 1);
     if (offset + 2 + length > end) return NO_ROOM;
     out[offset] = (type << 4) | (type === PUBREL ? RESERVED_FLAGS : 0);
@@ -213,7 +213,7 @@ export class Encoder5 implements PacketEncoder {
 
   /** A packet that ends at `at`, unless the broker does not take so long a one. */
   private _fit(offset: number, at: number): number {
-    return at - offset > this.maximumPacketSize ? -PACKET_TOO_LARGE : at;
+    return at - offset > this.maxPacketSize ? -PACKET_TOO_LARGE : at;
   }
 
   /** Writes those that were set, and their length. Passes a negative `at` on. */
@@ -221,8 +221,8 @@ export class Encoder5 implements PacketEncoder {
     if (at < 0) return at;
     const text = this._text;
     let next = at + 1 > end ? NO_ROOM : at + 1;
-    if (this.topicAlias > 0) next = writeProperty(text, out, next, end, TOPIC_ALIAS, this.topicAlias);
-    if (this.properties !== undefined) next = writeProperties(text, out, next, end, this.properties);
+    if (this.alias > 0) next = writeProperty(text, out, next, end, TOPIC_ALIAS, this.alias);
+    if (this.given !== undefined) next = writeProperties(text, out, next, end, this.given);
     return sealProperties(out, at, next, end);
   }
 }

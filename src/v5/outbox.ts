@@ -13,7 +13,7 @@ import { MESSAGE_EXPIRY_INTERVAL, PACKET_TOO_LARGE, QOS_NOT_SUPPORTED, RETAIN_NO
 
 export class Outbox5 extends Outbox {
   /** Messages at QoS 1 and 2 that the broker takes without having acknowledged them. */
-  declare receiveMaximum: number;
+  declare quota: number;
   /** Some may expire before they leave. */
   declare hasExpiring: boolean;
   /** There may be filters behind messages that are held back. */
@@ -24,7 +24,7 @@ export class Outbox5 extends Outbox {
   private declare _lookedMs: number | undefined;
 
   override sendable(window: number, room: number): number {
-    const taken = this.receiveMaximum + this.ahead;
+    const taken = this.quota + this.ahead;
     return super.sendable(window < taken ? window : taken, room);
   }
 
@@ -101,7 +101,7 @@ export class Outbox5 extends Outbox {
       // Of one that is streamed the payload is not here.
       const body = behindVarint(this.arena, offset + 1, this.arena.length);
       const length = body - offset + readVarint(this.arena, offset + 1, body);
-      let code = length > limits.maximumPacketSize ? PACKET_TOO_LARGE : 0;
+      let code = length > limits.maxPacketSize ? PACKET_TOO_LARGE : 0;
       if (refused !== 0) code = (refused & RETAIN) !== 0 ? RETAIN_NOT_SUPPORTED : QOS_NOT_SUPPORTED;
       if (code === 0) continue;
       this._finish(entry, ack, 1);

@@ -50,15 +50,14 @@ const RULES = [
 ];
 
 /** By identifier: what the application calls it, which is the specification's name. */
-const NAMES = [
-  "", "payloadFormatIndicator", "messageExpiryInterval", "contentType", "", "", "", "", "responseTopic",
-  "correlationData", "", "subscriptionIdentifier", "", "", "", "", "", "sessionExpiryInterval",
-  "assignedClientIdentifier", "serverKeepAlive", "", "authenticationMethod", "authenticationData",
-  "requestProblemInformation", "willDelayInterval", "requestResponseInformation", "responseInformation", "",
-  "serverReference", "", "", "reasonString", "", "receiveMaximum", "topicAliasMaximum", "topicAlias", "maximumQoS",
-  "retainAvailable", "userProperty", "maximumPacketSize", "wildcardSubscriptionAvailable",
-  "subscriptionIdentifierAvailable", "sharedSubscriptionAvailable",
-];
+const NAMES = (
+  ",payloadFormatIndicator,messageExpiryInterval,contentType,,,,,responseTopic,correlationData,," +
+  "subscriptionIdentifier,,,,,,sessionExpiryInterval,assignedClientIdentifier,serverKeepAlive,," +
+  "authenticationMethod,authenticationData,requestProblemInformation,willDelayInterval,requestResponseInformation," +
+  "responseInformation,,serverReference,,,reasonString,,receiveMaximum,topicAliasMaximum,topicAlias,maximumQoS," +
+  "retainAvailable,userProperty,maximumPacketSize,wildcardSubscriptionAvailable,subscriptionIdentifierAvailable," +
+  "sharedSubscriptionAvailable"
+).split(",");
 // On XS: what a preloaded module does not freeze is given RAM there.
 Object.freeze(RULES, true);
 Object.freeze(NAMES, true);
@@ -140,9 +139,9 @@ export class Properties {
   start = 0;
   end = 0;
   /** Of a PUBLISH; 0: it has none. */
-  topicAlias = 0;
+  alias = 0;
   /** The reason code of what was found wrong in a text that was read; 0: nothing. */
-  error = 0;
+  fault = 0;
   readonly _text: Text;
 
   /** @param text the platform's conversion of text; used by `get` and `toObject` only */
@@ -164,7 +163,7 @@ export class Properties {
     this.bytes = bytes;
     this.start = start;
     this.end = end;
-    this.topicAlias = 0;
+    this.alias = 0;
     while (at < end) {
       const id = bytes[at++];
       // What is above the last one has no rule, and may stand nowhere.
@@ -186,7 +185,7 @@ export class Properties {
       } else if ((rule & NOT_ZERO) !== 0) {
         const value = readNumber(bytes, at, next, type);
         if (value === 0) return id === TOPIC_ALIAS ? TOPIC_ALIAS_INVALID : PROTOCOL_ERROR;
-        if (id === TOPIC_ALIAS) this.topicAlias = value;
+        if (id === TOPIC_ALIAS) this.alias = value;
       }
       at = next;
     }
@@ -259,10 +258,10 @@ export class Properties {
   /** A text; undefined when it is not right. */
   private _string(id: number, bytes: Uint8Array, start: number, end: number): string | undefined {
     const text = this._text.decode(bytes, start, end, true);
-    if (text === undefined || text.indexOf("\0") >= 0) this.error = MALFORMED_PACKET;
+    if (text === undefined || text.indexOf("\0") >= 0) this.fault = MALFORMED_PACKET;
     // [MQTT-3.3.2-14].
     else if (id !== RESPONSE_TOPIC || isTopicName(text)) return text;
-    else this.error = PROTOCOL_ERROR;
+    else this.fault = PROTOCOL_ERROR;
     return undefined;
   }
 }
@@ -338,9 +337,9 @@ export function checkProperties(text: Text, packet: number, properties: unknown)
     if (isNil(value)) continue;
     const type = rule & TYPE;
     if (type === PAIR) {
-      if (!Array.isArray(value)) throw wrong(name, "an array of [name, value]", value);
-      for (let i = 0; i < value.length; i++) {
-        const pair: unknown = value[i];
+      const pairs: unknown[] = Array.isArray(value) ? value : [value];
+      for (let i = 0; i < pairs.length; i++) {
+        const pair = pairs[i];
         if (!Array.isArray(pair) || pair.length !== 2) throw wrong(name, "an array of [name, value]", pair);
         for (let j = 0; j < 2; j++) checkString(text, name, pair[j]);
       }

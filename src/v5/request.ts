@@ -167,7 +167,7 @@ class RequestLink extends Link {
       onAck: {
         value: (type: number, packetId: number): void => {
           const isOutcome = session.outbox.awaits(type, packetId) >= 0;
-          const reasonCode = session.decoder.reasonCode;
+          const reasonCode = session.decoder.code;
           onAck(type, packetId);
           if (isOutcome) this._acknowledged(packetId, reasonCode);
         },
@@ -262,7 +262,7 @@ class RequestLink extends Link {
   ): void {
     this._found = -1;
     const isCandidate = this._waiting.length > 0 && offset === WHOLE && topic === this.topic;
-    if (isCandidate) this._session.properties.forEach(this._visit);
+    if (isCandidate) this._session.said.forEach(this._visit);
     if (this._found < 0) return super.onMessage(topic, bytes, start, end, flags, packetId, offset, total);
     const request = this._take(this._found);
     // It comes as a message does, but to the one who asked.

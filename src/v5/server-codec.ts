@@ -76,12 +76,12 @@ const NO_LOCAL = 4;
 const RESERVED_OPTIONS = 0xc0;
 
 /**
- * Takes what a client sends. What a packet has beside the arguments is in the decoder during the call: `properties`,
- * and of an acknowledgement `reasonCode`. Parts of a packet come before the packet itself, as with
+ * Takes what a client sends. What a packet has beside the arguments is in the decoder during the call: `said`, its properties,
+ * and of an acknowledgement `code`. Parts of a packet come before the packet itself, as with
  * `ServerDecoderHandler`. The topic name of a message that has an alias may be empty.
  */
 export interface ServerDecoderHandler5 extends MessageHandler {
-  /** The CONNECT to come has a will: until this returns, `properties` shows the will's. Its topic is to follow. */
+  /** The CONNECT to come has a will: until this returns, `said` shows the will's. Its topic is to follow. */
   onWillProperties(): void;
   /**
    * A field of the CONNECT to come; only those it has, in their order. Text is well-formed, the will topic is a topic
@@ -112,7 +112,7 @@ export interface ServerDecoderHandler5 extends MessageHandler {
 /** Reads the packets that a client sends to a broker. */
 export class ServerDecoder5 extends Framer5 {
   /** Of the acknowledgement that is being told. */
-  reasonCode = 0;
+  code = 0;
   private readonly _handler: ServerDecoderHandler5;
 
   /**
@@ -133,7 +133,7 @@ export class ServerDecoder5 extends Framer5 {
       const error = this._take(bytes, at, end, PUBLISH);
       if (error < 0) return this._fail(error);
       // Only a broker says which subscription it was [MQTT5-3.3.4-6].
-      if (has(this.properties, SUBSCRIPTION_IDENTIFIER)) return this._fail(-PROTOCOL_ERROR);
+      if (has(this.said, SUBSCRIPTION_IDENTIFIER)) return this._fail(-PROTOCOL_ERROR);
       const topic = this._text(bytes, start + 2, topicEnd);
       if (topic !== "" && !isTopicName(topic)) return this._fail(BAD_TOPIC);
     }
@@ -193,18 +193,18 @@ export class ServerDecoder5 extends Framer5 {
     // What is left out at the end is 0, and no properties.
     const reasonCode = at < end ? bytes[at++] : 0;
     if (at < end) at = this._take(bytes, at, end, type);
-    else this.properties.take(bytes, at, at, type);
+    else this.said.take(bytes, at, at, type);
     if (at < 0) return at;
     if (at !== end) return BAD_LENGTH;
     if (!isClientReason(type, reasonCode)) return -PROTOCOL_ERROR;
-    this.reasonCode = reasonCode;
+    this.code = reasonCode;
     if (type === PINGREQ) {
       handler.onPingreq();
     } else if (type === DISCONNECT) {
       handler.onDisconnect(reasonCode);
     } else if (type === AUTH) {
       // (3.15.2.2.2)
-      if (!has(this.properties, AUTHENTICATION_METHOD)) return -PROTOCOL_ERROR;
+      if (!has(this.said, AUTHENTICATION_METHOD)) return -PROTOCOL_ERROR;
       handler.onAuth(reasonCode);
     } else {
       handler.onAck(type, packetId);
@@ -218,7 +218,7 @@ export class ServerDecoder5 extends Framer5 {
     if (readUint16(bytes, start + 4) !== 0x5454) return BAD_FIELD;
     const level = bytes[start + 6];
     if (level !== 5) {
-      this.properties.take(bytes, start, start, CONNECT);
+      this.said.take(bytes, start, start, CONNECT);
       this._handler.onUnsupportedLevel(level);
       return BAD_FIELD;
     }
@@ -230,7 +230,7 @@ export class ServerDecoder5 extends Framer5 {
     const at = this._take(bytes, start + 10, end, CONNECT);
     if (at < 0) return at;
     // (3.1.2.11.10)
-    const properties = this.properties;
+    const properties = this.said;
     if (has(properties, AUTHENTICATION_DATA) && !has(properties, AUTHENTICATION_METHOD)) return -PROTOCOL_ERROR;
     const error = this._fields(flags, bytes, at, end, false);
     if (error !== 0) return error;
@@ -241,7 +241,7 @@ export class ServerDecoder5 extends Framer5 {
 
   /** Checks the fields of CONNECT that `flags` announce and returns 0 or an error; hands them out if so told. */
   private _fields(flags: number, bytes: Uint8Array, start: number, end: number, handOut: boolean): number {
-    const properties = this.properties;
+    const properties = this.said;
     const propertiesStart = properties.start;
     let at = start;
     for (let field = CLIENT_ID; field <= PASSWORD; field++) {
@@ -296,13 +296,13 @@ export class ServerDecoder5 extends Framer5 {
     if (start > end) return -MALFORMED_PACKET;
     const behind = start + readVarint(bytes, at, start);
     if (behind > end) return BAD_LENGTH;
-    const error = this.properties.take(bytes, start, behind, packet) || textError(this.properties);
+    const error = this.said.take(bytes, start, behind, packet) || textError(this.said);
     return error === 0 ? behind : -error;
   }
 
   /** The string that bytes encode. What is ill-formed has U+0000, which MQTT forbids just as much [MQTT5-1.5.4-2]. */
   private _text(bytes: Uint8Array, start: number, end: number): string {
-    const text = this.properties._text.decode(bytes, start, end, true);
+    const text = this.said._text.decode(bytes, start, end, true);
     return text === undefined ? "\0" : text;
   }
 }

@@ -43,6 +43,7 @@ import {
   UNSUBACK,
 } from "../wire.js";
 import { Aliases } from "./aliases.js";
+import { become } from "./become.js";
 import type { DecoderHandler5 } from "./decoder.js";
 import { Decoder5 } from "./decoder.js";
 import type { ConnectFields5, Encoder5 } from "./encoder.js";
@@ -90,7 +91,7 @@ export class Session5 extends Session implements DecoderHandler5 {
   declare readonly outbox: Outbox5;
   declare readonly _handler: SessionHandler5;
   /** Those of the packet that is being told. */
-  declare properties: Properties;
+  declare said: Properties;
   /** What CONNECT says. */
   declare fields: ConnectFields5;
   /** Of the application, for CONNECT and its will. */
@@ -102,7 +103,7 @@ export class Session5 extends Session implements DecoderHandler5 {
   /** The reason code for which the last operation was not accepted; 0: for another reason. */
   declare refusal: number;
   /** Bytes of the longest packet that may come, unless the application has said another number. */
-  declare maximumPacketSize: number;
+  declare maxPacketSize: number;
   /** The clock; undefined: there is only the time of the last call. */
   declare clock: Hal | undefined;
   /** Topic names by alias, of the broker. */
@@ -127,34 +128,33 @@ export class Session5 extends Session implements DecoderHandler5 {
 
   /** What its constructor would do. */
   begin(scratch: Uint8Array, settings: Settings5): Decoder5 {
-    this.properties = new Properties(this._text);
+    this.said = new Properties(this._text);
     this.given = {};
     this.closeGiven = {};
     this.willGiven = undefined;
     this.clock = undefined;
-    this.maximumPacketSize = scratch.length;
+    this.maxPacketSize = scratch.length;
     this.closeReason = this.refusal = this._extraLeft = this._shortLeft = this._shortEnd = this._longLength = 0;
     this._isExtraBegun = false;
     this._ownKeepAliveMs = -1;
     this._received = [];
-    for (let i = 0; i < settings.topicAliasMaximum; i++) this._received.push(undefined);
+    this._forgetReceived(settings.topicAliasMaximum);
     this._aliases = new Aliases(settings.topicAliases);
-    return new Decoder5(this, scratch, this.properties);
+    return new Decoder5(this, scratch, this.said);
   }
 
   override setConnect(fields: ConnectFields): number {
     // The first time, the outbox is there, and nothing is in it.
     const outbox = this.outbox;
-    if ((outbox.receiveMaximum as number | undefined) === undefined) {
-      Object.setPrototypeOf(outbox, Outbox5.prototype);
+    if ((outbox.quota as number | undefined) === undefined) {
+      become(outbox, Outbox5);
       outbox.hasExpiring = outbox.hasFilters = true;
       outbox.ahead = 0;
-      outbox.receiveMaximum = 65535;
+      outbox.quota = 65535;
       this._isClean = this._cleanStart = this.cleanSession;
     }
     const old = this.fields as ConnectFields5 | undefined;
-    const none: Record<string, unknown> = { authenticationMethod: undefined, authenticationData: undefined };
-    const complete = Object.assign(none, old, fields) as unknown as ConnectFields5;
+    const complete = Object.assign({}, old, fields) as ConnectFields5;
     // A copy: it is encoded again for later connections.
     const will = fields.will;
     if (will) complete.will = Object.assign({}, will, { message: will.message.slice() });
@@ -169,20 +169,24 @@ export class Session5 extends Session implements DecoderHandler5 {
   override connect(nowMs: number): void {
     const fields = this.fields;
     const receiveMaximum = (this.control.length - CONTROL_CAPACITY) >> 1;
-    const own: Record<string, number> = { maximumPacketSize: this.maximumPacketSize };
+    const own: Record<string, number> = { maximumPacketSize: this.maxPacketSize };
     if (receiveMaximum < 65535) own.receiveMaximum = receiveMaximum;
     if (this._received.length > 0) own.topicAliasMaximum = this._received.length;
     if (!this._isClean) own.sessionExpiryInterval = NEVER_EXPIRES;
     Object.assign(own, this.given);
     this._expiry = own.sessionExpiryInterval || 0;
-    this.decoder.maximumPacketSize = own.maximumPacketSize;
+    this.decoder.maxPacketSize = own.maximumPacketSize;
     this.cleanSession = fields.cleanSession = this._cleanStart;
-    fields.properties = encodeProperties(this._text, own);
+    fields.given = encodeProperties(this._text, own);
     // What has changed since it was encoded last, as the client identifier, is seldom long.
     let room = this._connect.length + 64;
     while (super.setConnect(fields, room) === NO_ROOM) room *= 2;
-    for (let i = 0; i < this._received.length; i++) this._received[i] = undefined;
+    this._forgetReceived(this._received.length);
     super.connect(nowMs);
+  }
+
+  private _forgetReceived(count: number): void {
+    for (let i = 0; i < count; i++) this._received[i] = undefined;
   }
 
   override lost(): void {
@@ -192,50 +196,34 @@ export class Session5 extends Session implements DecoderHandler5 {
     if (this._ownKeepAliveMs >= 0) this.keepAliveMs = this._ownKeepAliveMs;
     this._ownKeepAliveMs = -1;
     // What the next broker takes is not known.
-    this._limit(65535, Infinity, 2, 1, 1, 1, 1, 0);
+    this._limit(new Properties(this._text));
     // What was queued since the last session, which may not have been kept, is not of that one.
     if (this._phase === IDLE) this.cleanSession = this._cleanStart;
     super.lost();
     this.outbox.ahead = 0;
   }
 
-  /** Sets what the broker takes. */
-  private _limit(
-    receiveMaximum: number,
-    maximumPacketSize: number,
-    maximumQos: number,
-    retain: number,
-    wildcards: number,
-    identifiers: number,
-    shared: number,
-    aliases: number,
-  ): void {
+  /** Sets what the broker takes, as its CONNACK says. */
+  private _limit(said: Properties): void {
     const encoder = this.encoder;
-    this.outbox.receiveMaximum = receiveMaximum;
-    encoder.maximumPacketSize = maximumPacketSize;
-    encoder.refusedFlags = (maximumQos < 2 ? QOS_2 : 0) | (maximumQos < 1 ? QOS_1 : 0) | (retain < 1 ? RETAIN : 0);
-    encoder.hasWildcards = wildcards > 0;
-    encoder.hasIdentifiers = identifiers > 0;
-    encoder.hasShared = shared > 0;
-    this._aliases.begin(aliases);
+    const maximumQos = said.number(MAXIMUM_QOS, 2);
+    const hasRetain = said.number(RETAIN_AVAILABLE, 1) > 0;
+    this.outbox.quota = said.number(RECEIVE_MAXIMUM, 65535);
+    encoder.maxPacketSize = said.number(MAXIMUM_PACKET_SIZE, Infinity);
+    encoder.refusedFlags = (maximumQos < 2 ? QOS_2 : 0) | (maximumQos < 1 ? QOS_1 : 0) | (hasRetain ? 0 : RETAIN);
+    encoder.hasWildcards = said.number(WILDCARD_SUBSCRIPTION_AVAILABLE, 1) > 0;
+    encoder.hasIdentifiers = said.number(SUBSCRIPTION_IDENTIFIER_AVAILABLE, 1) > 0;
+    encoder.hasShared = said.number(SHARED_SUBSCRIPTION_AVAILABLE, 1) > 0;
+    this._aliases.begin(said.number(TOPIC_ALIAS_MAXIMUM, 0));
   }
 
   override onConnack(sessionPresent: boolean, reasonCode: number): void {
     if (this._phase !== AWAIT_CONNACK) return this._violation(UNEXPECTED_PACKET);
-    const said = this.properties;
+    const said = this.said;
     if (reasonCode === 0) {
       // There is none to be present [MQTT5-3.2.2-4].
       if (sessionPresent && this._cleanStart) return this._violation(-PROTOCOL_ERROR);
-      this._limit(
-        said.number(RECEIVE_MAXIMUM, 65535),
-        said.number(MAXIMUM_PACKET_SIZE, Infinity),
-        said.number(MAXIMUM_QOS, 2),
-        said.number(RETAIN_AVAILABLE, 1),
-        said.number(WILDCARD_SUBSCRIPTION_AVAILABLE, 1),
-        said.number(SUBSCRIPTION_IDENTIFIER_AVAILABLE, 1),
-        said.number(SHARED_SUBSCRIPTION_AVAILABLE, 1),
-        said.number(TOPIC_ALIAS_MAXIMUM, 0),
-      );
+      this._limit(said);
       const keepAliveSeconds = said.number(SERVER_KEEP_ALIVE, -1);
       if (keepAliveSeconds >= 0) {
         this._ownKeepAliveMs = this.keepAliveMs;
@@ -275,7 +263,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     const seconds = given.sessionExpiryInterval;
     let packet = this._disconnect(this.closeReason, given);
     // What is too long for the broker says only what counts [MQTT5-3.14.2-3] [MQTT5-3.14.2-4].
-    if (packet.length > this.encoder.maximumPacketSize) {
+    if (packet.length > this.encoder.maxPacketSize) {
       packet = this._disconnect(this.closeReason, { sessionExpiryInterval: seconds });
     }
     this._depart(packet, END_BY_APPLICATION);
@@ -363,7 +351,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     const start = this.outStart;
     const length = outbox.table[outbox._next + LENGTH];
     if (outbox.arena[start] >> 4 !== PUBLISH || length > count) return count;
-    const most = this.encoder.maximumPacketSize;
+    const most = this.encoder.maxPacketSize;
     const short = this._aliases.shorten(this._text, outbox.arena, start, start + length, most);
     if (short === 0) return count;
     this._longLength = length;
@@ -411,9 +399,9 @@ export class Session5 extends Session implements DecoderHandler5 {
     if (this._extraLeft > 0 || this._shortLeft > 0) return 0;
     if (aliases.limit === 0) return this._refused(super.publishAtOnce(topic, payload, flags, room, nowMs));
     aliases.choose(topic);
-    this.encoder.topicAlias = aliases.alias;
+    this.encoder.alias = aliases.alias;
     let count = super.publishAtOnce(aliases.isKnown ? "" : topic, payload, flags, room, nowMs);
-    this.encoder.topicAlias = 0;
+    this.encoder.alias = 0;
     if (count > 0) aliases.use(topic);
     // It may be the alias that makes it too long.
     if (count < 0) count = super.publishAtOnce(topic, payload, flags, room, nowMs);
@@ -429,7 +417,7 @@ export class Session5 extends Session implements DecoderHandler5 {
       result = super.queue(kind, subject, payload);
     }
     if (typeof subject !== "string") outbox.hasFilters = true;
-    const given = this.encoder.properties;
+    const given = this.encoder.given;
     const seconds = given === undefined || typeof subject !== "string" ? 0 : given.messageExpiryInterval || 0;
     // A longer time cannot be counted, and none so long goes by unnoticed; with none at all nothing would ever leave.
     if (result >= 0 && seconds > 0 && seconds < NEVER_MS / 1000) {
@@ -455,7 +443,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     topicStart: number,
     topicEnd: number,
   ): string | undefined {
-    const alias = this.properties.topicAlias;
+    const alias = this.said.alias;
     if (alias === 0) return super._accept(flags, packetId, bytes, topicStart, topicEnd);
     const received = this._received;
     if (alias > received.length) return this._violation(-TOPIC_ALIAS_INVALID);
@@ -474,11 +462,11 @@ export class Session5 extends Session implements DecoderHandler5 {
     this._tellProperties(type, packetId);
     const outbox = this.outbox;
     const encoder = this.encoder;
-    const reasonCode = this.decoder.reasonCode;
+    const reasonCode = this.decoder.code;
     if (type === PUBREL) {
-      if (this._receivedIndex(packetId) === 0) encoder.reasonCode = PACKET_IDENTIFIER_NOT_FOUND;
+      if (this._receivedIndex(packetId) === 0) encoder.code = PACKET_IDENTIFIER_NOT_FOUND;
     } else if (type === PUBREC && reasonCode < UNSPECIFIED_ERROR) {
-      if (outbox.find(packetId) < 0) encoder.reasonCode = PACKET_IDENTIFIER_NOT_FOUND;
+      if (outbox.find(packetId) < 0) encoder.code = PACKET_IDENTIFIER_NOT_FOUND;
     } else {
       const entry = outbox.awaits(type, packetId);
       if (entry < 0) return;
@@ -492,7 +480,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     }
     super.onAck(type, packetId);
     // Where it was not said at once, it is not said at all.
-    encoder.reasonCode = 0;
+    encoder.code = 0;
   }
 
   override onSuback(packetId: number, bytes: Uint8Array, start: number, end: number): void {
@@ -528,7 +516,7 @@ export class Session5 extends Session implements DecoderHandler5 {
   }
 
   private _tellProperties(type: number, packetId: number): void {
-    if (this.properties.start === this.properties.end) return;
+    if (this.said.start === this.said.end) return;
     const isWanted = this.given.requestProblemInformation;
     // Where CONNECT has asked for none, only a CONNACK may have any (3.1.2.11.7). At the end the next one asks.
     if (this._phase === UP && (isWanted === 0 || isWanted === false)) return this._violation(-PROTOCOL_ERROR);

@@ -3,9 +3,10 @@
  * session, its connection and its client become those of MQTT 5, so that whatever takes a codec can speak it.
  */
 import { asInteger, isNil, show } from "../arguments.js";
-import type { Codec } from "../codec.js";
+import type { Text } from "../../hal/socket.js";
+import type { Codec, DecoderHandler } from "../codec.js";
 import { Connection } from "../connection.js";
-import type { Session } from "../session.js";
+import { become } from "./become.js";
 import { Connection5 } from "./connection.js";
 import { Encoder5 } from "./encoder.js";
 import type { Settings5 } from "./properties.js";
@@ -24,35 +25,22 @@ export function mqtt5(settings?: Partial<Settings5> | null): Codec {
   for (const name in given) {
     if (name !== "topicAliasMaximum" && name !== "topicAliases") throw new TypeError("unknown setting " + show(name));
   }
-  const complete: Settings5 = {
+  // On XS: what a preloaded module does not freeze, or can see change, is given RAM there.
+  const sizes: Settings5 = Object.freeze({
     topicAliasMaximum: asInteger("topicAliasMaximum", given.topicAliasMaximum, ALIASES, 0, 65535),
     topicAliases: asInteger("topicAliases", given.topicAliases, ALIASES, 0, 255),
-  };
-  return codecOf(complete);
-}
-
-function codecOf(settings: Settings5): Codec {
-  // On XS: what a preloaded module does not freeze, or can see change, is given RAM there.
-  const sizes = Object.freeze(settings);
-  const codec: Codec = {
-    encoder: (text) => new Encoder5(text),
-    decoder(handler, scratch) {
-      const session = handler as Session as Session5;
-      Object.setPrototypeOf(session, Session5.prototype);
+  });
+  return Object.freeze({
+    encoder: (text: Text) => new Encoder5(text),
+    decoder(handler: DecoderHandler, scratch: Uint8Array) {
+      const session = become(handler, Session5);
       const decoder = session.begin(scratch, sizes);
       const connection: unknown = session._handler;
-      if (connection instanceof Connection) {
-        Object.setPrototypeOf(connection, Connection5.prototype);
-        (connection as Connection5).begin(session);
-      }
+      if (connection instanceof Connection) become(connection, Connection5).begin(session);
       return decoder;
     },
-  };
-  return Object.freeze(codec);
+  });
 }
 
 /** MQTT 5 (protocol version 5). */
-export const MQTT_5: Codec = {
-  encoder: (text) => new Encoder5(text),
-  decoder: (handler, scratch) => mqtt5().decoder(handler, scratch),
-};
+export const MQTT_5: Codec = /* @__PURE__ */ mqtt5();

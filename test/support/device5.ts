@@ -288,7 +288,7 @@ class PacketReader5 implements ServerDecoderHandler5 {
 
   onAck(type: number, packetId: number): void {
     const [name] = Object.entries(TYPES).find(([, value]) => value === type)!;
-    const { reasonCode } = this.decoder;
+    const { code: reasonCode } = this.decoder;
     this.packets.push({ type: name as Ack5["type"], packetId, reasonCode, properties: this.properties() });
   }
 

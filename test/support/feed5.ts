@@ -64,7 +64,7 @@ export class Recorder5 extends Recorder implements DecoderHandler5, ServerDecode
 
   override onAck(type: number, packetId: number): void {
     const [name] = Object.entries(TYPES).find(([, each]) => each === type)!;
-    this.add({ type: name, packetId, reasonCode: this.decoder.reasonCode });
+    this.add({ type: name, packetId, reasonCode: this.decoder.code });
   }
 
   override onConnack(sessionPresent: boolean, reasonCode: number): void {
@@ -130,7 +130,7 @@ export class Recorder5 extends Recorder implements DecoderHandler5, ServerDecode
 
   private properties(): Properties5 {
     const properties: Properties5 = {};
-    this.decoder.properties.forEach((id, bytes, start, end) => {
+    this.decoder.said.forEach((id, bytes, start, end) => {
       const { name, type } = PROPERTIES.find((row) => row.id === id)!;
       const value = valueOf(type, this.read(bytes, start, end));
       if (type !== "pair" && type !== "varint") {

@@ -154,9 +154,9 @@ function writeAsClient(
   offset: number,
   end: number,
 ): number {
-  encoder.properties = properties;
-  encoder.topicAlias = 0;
-  encoder.reasonCode = 0;
+  encoder.given = properties;
+  encoder.alias = 0;
+  encoder.code = 0;
   switch (packet.type) {
     case "CONNECT": {
       const { will, password } = packet;
@@ -168,7 +168,7 @@ function writeAsClient(
         will: will && { topic: will.topicName, message: binary(will.message), qos: will.qos, retain: will.retain },
         username: packet.username,
         password: password === undefined ? undefined : binary(password),
-        properties: encodeProperties(text, others),
+        given: encodeProperties(text, others),
         willProperties: encodeProperties(text, givenProperties(will?.properties ?? {})),
         authenticationMethod: authenticationMethod as string | undefined,
         authenticationData: authenticationData as Uint8Array | undefined,
@@ -177,8 +177,8 @@ function writeAsClient(
     }
     case "PUBLISH": {
       const { topicAlias = 0, ...others } = properties ?? {};
-      encoder.properties = others;
-      encoder.topicAlias = topicAlias as number;
+      encoder.given = others;
+      encoder.alias = topicAlias as number;
       return encoder.publish(
         out, offset, end, publishFlags(packet), packet.packetId, packet.topicName ?? "", binary(packet.payload),
       );
@@ -203,7 +203,7 @@ function writeAsClient(
     case "PINGRESP":
       throw new Error(`A client sends no ${packet.type}`);
     default:
-      encoder.reasonCode = packet.reasonCode;
+      encoder.code = packet.reasonCode;
       return encoder.short(out, offset, end, TYPES[packet.type], packet.packetId);
   }
 }

@@ -271,11 +271,11 @@ describe("Decoder5", () => {
     it("has properties during the whole of a message that lies in one chunk", () => {
       const { recorder, push } = bench5("server");
       const shown: unknown[] = [];
-      const { properties } = (recorder as Recorder5).decoder;
+      const { said: properties } = (recorder as Recorder5).decoder;
       recorder.onCall = () => shown.push(properties.toObject());
       push(wire("30 08 0001 't' 03 23 0007 'p' 30 05 0001 't' 00 'p'"));
       expect(shown).toEqual([{ topicAlias: 7 }, { topicAlias: 7 }, {}, {}]);
-      expect(properties.topicAlias).toBe(0);
+      expect(properties.alias).toBe(0);
     });
   });
 
@@ -418,7 +418,7 @@ describe("Decoder5", () => {
             sizes,
             open: (sender, scratch) => {
               const opened = open5(sender, scratch);
-              (opened.decoder as Decoder5).maximumPacketSize = maximum;
+              (opened.decoder as Decoder5).maxPacketSize = maximum;
               return opened;
             },
           });
@@ -430,7 +430,7 @@ describe("Decoder5", () => {
     it("is known when the header is, before the rest of the packet has come", () => {
       for (const [notation, result] of [["30 62", 2], ["30 63", -PACKET_TOO_LARGE], ["40 63", -PACKET_TOO_LARGE]]) {
         const { decoder, push } = bench5("server");
-        (decoder as Decoder5).maximumPacketSize = 100;
+        (decoder as Decoder5).maxPacketSize = 100;
         expect(push(wire(notation as string))).toBe(result);
       }
     });

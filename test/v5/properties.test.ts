@@ -48,9 +48,9 @@ function take(notation: string | Uint8Array, packet: number, properties = new Pr
   properties.bytes = around;
   if (result !== 0) return result;
   // What texts are made of is seen when they are read.
-  expect(properties.error).toBe(0);
+  expect(properties.fault).toBe(0);
   properties.toObject();
-  return properties.error;
+  return properties.fault;
 }
 
 /** What is shown of bytes that are right. */
@@ -209,9 +209,9 @@ describe("Values that a property may not have", () => {
 
   it("leaves the alias of a message as it is, and none without one", () => {
     const properties = taken("23 ffff", PUBLISH);
-    expect(properties.topicAlias).toBe(65535);
+    expect(properties.alias).toBe(65535);
     expect(take("", PUBLISH, properties)).toBe(0);
-    expect(properties.topicAlias).toBe(0);
+    expect(properties.alias).toBe(0);
   });
 
   it("every identifier: no more than the 27 are known", () => {
@@ -327,7 +327,7 @@ describe("Properties", () => {
     const properties = taken("03 0001 'a' 23 0001", PUBLISH);
     expect(take("1f 0001 'b'", AUTH, properties)).toBe(0);
     expect(properties.toObject()).toEqual({ reasonString: "b" });
-    expect(properties.topicAlias).toBe(0);
+    expect(properties.alias).toBe(0);
   });
 
   it("are the same behind any bytes, read and written", () => {

@@ -160,7 +160,7 @@ describe("ServerDecoder5", () => {
 
     it("shows properties of the will at `onWillProperties`, those of CONNECT in every other call", () => {
       const { recorder, push } = bench5("client");
-      const { properties } = (recorder as Recorder5).decoder;
+      const { said: properties } = (recorder as Recorder5).decoder;
       const shown: unknown[] = [];
       recorder.onCall = () => shown.push(properties.toObject());
       push(connect("c6", "03 21 0005 0001 'a' 02 01 01 0001 't' 0000 0001 'u' 0001 'p'"));

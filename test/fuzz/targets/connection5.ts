@@ -101,12 +101,12 @@ class Said implements DecoderHandler5 {
   onConnack(_sessionPresent: boolean, reasonCode: number): void {
     if (reasonCode !== 0 || this.isAccepted) return;
     this.isAccepted = true;
-    this.receiveMaximum = this.decoder.properties.number(RECEIVE_MAXIMUM, 65535);
-    this.topicAliasMaximum = this.decoder.properties.number(TOPIC_ALIAS_MAXIMUM, 0);
+    this.receiveMaximum = this.decoder.said.number(RECEIVE_MAXIMUM, 65535);
+    this.topicAliasMaximum = this.decoder.said.number(TOPIC_ALIAS_MAXIMUM, 0);
   }
 
   onAck(type: number, packetId: number): void {
-    this.acks.push([type, packetId, type !== PUBREC || this.decoder.reasonCode > 127]);
+    this.acks.push([type, packetId, type !== PUBREC || this.decoder.code > 127]);
   }
 
   // Anything is right.
@@ -171,7 +171,7 @@ class Broker implements ServerDecoderHandler5 {
 
   onPublish(flags: number, packetId: number, _bytes: Uint8Array, topicStart: number, topicEnd: number): void {
     this.operation();
-    const alias = this.decoder.properties.topicAlias;
+    const alias = this.decoder.said.alias;
     const { topicAliasMaximum, receiveMaximum } = this.said;
     check(alias <= topicAliasMaximum, `topic alias ${alias} of ${topicAliasMaximum}`);
     check(topicStart < topicEnd || this.aliases.has(alias), `topic alias ${alias}, which was not set`);
