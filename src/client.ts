@@ -453,7 +453,7 @@ function asOptions(options: unknown): ClientOptions {
   return options;
 }
 
-function hasOwn(table: object, name: string): boolean {
+export function hasOwn(table: object, name: string): boolean {
   return Object.prototype.hasOwnProperty.call(table, name);
 }
 

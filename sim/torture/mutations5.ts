@@ -89,7 +89,7 @@ export const MUTATIONS_5: readonly Mutation[] = [
   {
     name: "MQTT 5: what has expired is sent",
     file: "v5/outbox.ts",
-    find: "        this._remove(i--);",
+    find: "        this.shrink(entry, 0);",
     replace: "        continue;",
   },
   {
@@ -191,7 +191,7 @@ export const MUTATIONS_5: readonly Mutation[] = [
   {
     name: "MQTT 5: an alias that is not known is no violation",
     file: "v5/session.ts",
-    find: "    if (known === undefined) return this._violation(-PROTOCOL_ERROR);",
+    find: "    if (!known) return this._violation(-PROTOCOL_ERROR);",
     replace: "    if (known === undefined) return undefined;",
   },
   {
@@ -215,8 +215,8 @@ export const MUTATIONS_5: readonly Mutation[] = [
   {
     name: "MQTT 5: a second close changes what DISCONNECT says",
     file: "v5/client.ts",
-    find: "    if (session._phase > IDLE && session._phase <= UP) session.setClosing(code, given);",
-    replace: "    session.setClosing(code, given);",
+    find: "    if (session._phase > IDLE && session._phase <= UP) {\n",
+    replace: "    {\n",
   },
   {
     name: "MQTT 5: the broker's DISCONNECT is not told",

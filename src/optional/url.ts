@@ -69,7 +69,15 @@ export interface UrlConnecting {
 }
 
 /** `Client.connect`, which sorts its arguments itself. */
-type Connect = (host: unknown, a?: unknown, b?: unknown, c?: unknown, d?: unknown, e?: unknown) => boolean;
+type Connect = (
+  host: unknown,
+  a?: unknown,
+  b?: unknown,
+  c?: unknown,
+  d?: unknown,
+  e?: unknown,
+  f?: unknown,
+) => boolean;
 
 /** True for a text that is to be a URL: one that has "://". */
 function isUrl(text: unknown): text is string {
@@ -210,11 +218,20 @@ export function hostOf(url: BrokerUrl, hasWebSocket: boolean): string {
 export function withUrl<C extends Client>(client: C): C & UrlConnecting {
   const connect = client.connect.bind(client) as Connect;
   const hal = client.hal;
-  function connectUrl(host: unknown, a?: unknown, b?: unknown, c?: unknown, d?: unknown, e?: unknown): boolean {
-    if (!isUrl(host)) return connect(host, a, b, c, d, e);
+  // What stands last is of MQTT 5.
+  function connectUrl(
+    host: unknown,
+    a?: unknown,
+    b?: unknown,
+    c?: unknown,
+    d?: unknown,
+    e?: unknown,
+    f?: unknown,
+  ): boolean {
+    if (!isUrl(host)) return connect(host, a, b, c, d, e, f);
     const url = parseUrl(host);
     const name = hostOf(url, hal.webSocket === true);
-    const rest = [a, b, c, d, e];
+    const rest = [a, b, c, d, e, f];
     // Where the callbacks begin, settings end.
     let first = 0;
     while (first < 5 && typeof rest[first] !== "function") first++;
@@ -230,11 +247,11 @@ export function withUrl<C extends Client>(client: C): C & UrlConnecting {
       );
     }
     const options = isNil(secure) ? url.secure : secure;
-    if (first > 2) return connect(name, url.port, options, c, d, e);
+    if (first > 2) return connect(name, url.port, options, c, d, e, f);
     // The callbacks, where settings were left out. A function alone behind a null is the second of them.
     const isAlone = first > 0 && isNil(rest[first - 1]) && isNil(rest[first + 1]);
     if (isAlone) return connect(name, url.port, options, null, rest[first]);
-    return connect(name, url.port, options, rest[first], rest[first + 1]);
+    return connect(name, url.port, options, rest[first], rest[first + 1], rest[first + 2]);
   }
   // Not by assignment: on a board the prototype, which has a `connect`, is frozen. Others may do the same after this.
   Object.defineProperty(client, "connect", { value: connectUrl, configurable: true });

@@ -6,8 +6,8 @@
  * is written here; so a packet whose short form is longer than this buffer leaves as it is.
  */
 import type { Text } from "../../hal/socket.js";
-import { headerLength, writeHeader } from "../encoder.js";
-import { behindVarint, readVarint } from "./properties.js";
+import { headerLength, writeHeader, writeUint16 } from "../encoder.js";
+import { behindVarint, readUint16, readVarint } from "./properties.js";
 import { TOPIC_ALIAS } from "./wire.js";
 
 /** Bytes of the longest packet that is sent with an alias. */
@@ -78,7 +78,7 @@ export class Aliases {
   shorten(text: Text, bytes: Uint8Array, start: number, end: number, most: number): number {
     const body = behindVarint(bytes, start + 1, end);
     const topicStart = body + 2;
-    const topicEnd = topicStart + ((bytes[body] << 8) | bytes[body + 1]);
+    const topicEnd = topicStart + readUint16(bytes, body);
     if (end - body > CAPACITY + topicEnd - topicStart) return 0;
     const lengthAt = topicEnd + ((bytes[start] & 6) === 0 ? 0 : 2);
     const properties = behindVarint(bytes, lengthAt, end);
@@ -94,9 +94,7 @@ export class Aliases {
     const whole = headerLength(length) + length;
     if (whole > CAPACITY || whole > most) return 0;
     let at = writeHeader(out, 0, bytes[start], length);
-    out[at] = this.isKnown ? 0 : bytes[body];
-    out[at + 1] = this.isKnown ? 0 : bytes[body + 1];
-    at = copy(bytes, topicStart, topicBehind, out, at + 2);
+    at = copy(bytes, topicStart, topicBehind, out, writeUint16(out, at, CAPACITY, topicBehind - topicStart));
     at = copy(bytes, topicEnd, lengthAt, out, at);
     // The length of properties is written as that of a packet is, whose type would stand in front of it.
     at = writeHeader(out, at - 1, out[at - 1], withAlias);

@@ -75,7 +75,6 @@ class AuthLink extends Link {
     this._client = client;
     this.session = session;
     this._authenticator = authenticator;
-    session.fields.authenticationMethod = authenticator.method;
     const open = connection._open.bind(connection);
     const receive = session.receive.bind(session);
     const onConnack = session.onConnack.bind(session);
@@ -83,7 +82,7 @@ class AuthLink extends Link {
     Object.defineProperties(connection, {
       _open: {
         value: (target: Parameters<typeof open>[0]): boolean => {
-          session.fields.authenticationData = copyOf(authenticator.init());
+          session.authentication = this._properties(authenticator.init());
           return open(target);
         },
         configurable: true,
@@ -167,12 +166,14 @@ class AuthLink extends Link {
 
   private _send(reasonCode: number, data: Uint8Array | undefined): void {
     const session = this.session;
-    const authenticationData = copyOf(data);
-    const given = { authenticationMethod: this._authenticator.method, authenticationData };
-    const packet = session.encoder.long(AUTH, reasonCode, encodeProperties(session._text, given));
+    const packet = session.encoder.long(AUTH, reasonCode, encodeProperties(session._text, this._properties(data)));
     const most = session.encoder.maxPacketSize;
     if (packet.length > most) throw new RangeError(`AUTH must be at most ${most} bytes long, not ${packet.length}`);
     session.queueExtra(packet);
+  }
+
+  private _properties(data: Uint8Array | undefined): object {
+    return { authenticationMethod: this._authenticator.method, authenticationData: copyOf(data) };
   }
 
   private _tell(isDone: boolean): void {

@@ -15,7 +15,8 @@ import type { Connection5 } from "./connection.js";
 import type { MqttClient5 } from "./face.js";
 import type { GivenProperties, Properties } from "./properties.js";
 import { checkProperties, WILL } from "./properties.js";
-import { DISCONNECT_WITH_WILL, UNSPECIFIED_ERROR } from "./wire.js";
+import { isReason, OF_CLIENT } from "./reasons.js";
+import { DISCONNECT_WITH_WILL } from "./wire.js";
 
 /** What a packet said beside topic and payload. */
 export interface MessageInfo5 extends MessageInfo {
@@ -76,9 +77,6 @@ export interface FilterOptions {
   rh?: 0 | 1 | 2 | null;
 }
 
-/** Reason codes from UNSPECIFIED_ERROR on that a client may send in DISCONNECT (table 3-10), a bit for each. */
-const FAILURES = 0x3f9000f;
-
 /** Events that 3.1.1 does not have. */
 const EVENTS = ["disconnect", "properties"];
 // On XS: what a preloaded module does not freeze is given RAM there.
@@ -90,7 +88,8 @@ export class Callbacks5 extends Callbacks {
 
   /** What its constructor would do. */
   begin(properties: Properties): void {
-    for (let i = 0; i < EVENTS.length; i++) this._slots()[EVENTS[i]] = undefined;
+    const slots = this.slots as Record<string, unknown>;
+    for (let i = 0; i < EVENTS.length; i++) slots[EVENTS[i]] = undefined;
     this._properties = properties;
     (this._info as MessageInfo5).properties = properties;
     become(this._client, Client5);
@@ -101,11 +100,11 @@ export class Callbacks5 extends Callbacks {
   }
 
   onDisconnect(reasonCode: number): void {
-    this._call(this._slots()[EVENTS[0]] as DisconnectCallback as never, reasonCode, this._properties);
+    this._call((this.slots as Record<string, unknown>)[EVENTS[0]] as never, reasonCode, this._properties);
   }
 
   onProperties(type: number, packetId: number): void {
-    const callback = this._slots()[EVENTS[1]] as PropertiesCallback | undefined;
+    const callback = (this.slots as Record<string, unknown>)[EVENTS[1]] as PropertiesCallback | undefined;
     if (!callback) return;
     try {
       callback(this._client as MqttClient5, type, packetId, this._properties);
@@ -116,10 +115,6 @@ export class Callbacks5 extends Callbacks {
 
   onClientId(clientId: string): void {
     this._client.clientId = clientId;
-  }
-
-  private _slots(): Record<string, unknown> {
-    return this.slots;
   }
 }
 
@@ -200,19 +195,20 @@ export class Client5 extends Client {
    */
   override close(reasonCode?: number | null, properties?: GivenProperties | null): boolean {
     const code = asInteger("reasonCode", reasonCode, 0, 0, 255);
-    const failure = code - UNSPECIFIED_ERROR;
-    const isFailure = failure >= 0 && failure < 32 && ((FAILURES >> failure) & 1) === 1;
-    if (code !== 0 && code !== DISCONNECT_WITH_WILL && !isFailure) {
+    if (code !== DISCONNECT_WITH_WILL && !isReason(OF_CLIENT, code)) {
       throw wrong("reasonCode", "one of a client", code);
     }
     const session = this.connection.session;
     if (!isNil(properties)) checkProperties(this.text, DISCONNECT, properties);
     const given = Object.assign({}, properties);
-    if (given.sessionExpiryInterval && !session.hasExpiry()) {
+    if (given.sessionExpiryInterval && session.expiry === 0) {
       throw new TypeError("sessionExpiryInterval must be 0, as CONNECT has said");
     }
     // What ends already goes on as it was told to.
-    if (session._phase > IDLE && session._phase <= UP) session.setClosing(code, given);
+    if (session._phase > IDLE && session._phase <= UP) {
+      session.closeReason = code;
+      session.closeGiven = given;
+    }
     return super.close();
   }
 
@@ -248,10 +244,7 @@ export class Client5 extends Client {
     const hasQos = typeof topics !== "object" && typeof a !== "function";
     const callback = (hasQos ? b : a) as never;
     let table: unknown = topics;
-    if (hasQos && typeof a === "object" && a !== null) {
-      table = Object.create(null);
-      (table as Record<string, unknown>)[String(topics)] = a;
-    }
+    if (hasQos && typeof a === "object" && a !== null) table = { [topics]: a };
     if (!hasQos && !isNil(c)) throw wrong("properties", "the last argument", c);
     try {
       this.setProperties(SUBSCRIBE, hasQos ? c : b);

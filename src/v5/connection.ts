@@ -7,6 +7,7 @@
 import type { Callbacks } from "../callbacks.js";
 import { Connection } from "../connection.js";
 import { END_BY_APPLICATION } from "../errors.js";
+import { LENGTH } from "../outbox.js";
 import { LEAVING } from "../session.js";
 import { CONNACK } from "../wire.js";
 import { become } from "./become.js";
@@ -25,8 +26,7 @@ export class Connection5 extends Connection implements SessionHandler5 {
   /** What its constructor would do. */
   begin(session: Session5): void {
     this._kept = 0;
-    this.detail = undefined;
-    this._face = undefined;
+    this.detail = this._face = undefined;
     session.clock = this._hal;
     session.maxPacketSize = this._maxMessageLength;
     const face = this.handler as Callbacks;
@@ -66,7 +66,9 @@ export class Connection5 extends Connection implements SessionHandler5 {
     for (let left = outbox.operations + outbox.atOnce; left > 0; left--) {
       const type = outbox.doneType;
       if (type < 0) return;
-      const codes = outbox.hasCodes() ? session.grantedCodes() : undefined;
+      // Reason codes are what remains of the packet.
+      const hasCodes = outbox.atOnce === 0 && outbox.table[outbox._head + LENGTH] > 0;
+      const codes = hasCodes ? session.grantedCodes() : undefined;
       outbox.dropDone();
       this.handler.onDone(type, codes);
     }

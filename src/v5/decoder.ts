@@ -31,7 +31,7 @@ import {
   UNSUBACK,
 } from "../wire.js";
 import type { Properties } from "./properties.js";
-import { behindVarint, readVarint } from "./properties.js";
+import { behindVarint, readUint16, readVarint } from "./properties.js";
 import { isReason } from "./reasons.js";
 import { AUTH, MALFORMED_PACKET, PACKET_TOO_LARGE, PROTOCOL_ERROR, SESSION_EXPIRY_INTERVAL } from "./wire.js";
 
@@ -42,8 +42,8 @@ const EXPECTED = (1 << CONNACK) | (1 << PUBACK) | (1 << PUBREC) | (1 << PUBREL) 
 const SHORTEST_MESSAGE = 5;
 
 /**
- * Takes what a broker sends. What a packet has beside the arguments is in the decoder during the call: `said`, its properties,
- * and of an acknowledgement `code`. The topic name of a message that has an alias may be empty.
+ * Takes what a broker sends. What a packet has beside the arguments is in the decoder during the call: its properties,
+ * `said`, and of an acknowledgement its reason code. The topic name of a message that has an alias may be empty.
  */
 export interface DecoderHandler5 extends DecoderHandler {
   /** UNSUBACK; its reason codes are `bytes[start..end)`, at least one. */
@@ -159,10 +159,9 @@ export class Decoder5 extends Framer5 {
     if (flags >= QOS_1) at += 2;
     if (at >= behind) return 0;
     if (flags >= QOS_1) {
-      const qos = flags & (QOS_1 | QOS_2);
-      if (qos === 0 || qos === (QOS_1 | QOS_2)) return 0;
       packetId = (bytes[topicEnd] << 8) | bytes[topicEnd + 1];
-      if (packetId === 0) return 0;
+      const qos = flags & (QOS_1 | QOS_2);
+      if (packetId === 0 || qos === 0 || qos === (QOS_1 | QOS_2)) return 0;
     }
     const payload = at + 1 + bytes[at];
     if (payload > behind || bytes[at] > 127 || payload - body > this._scratch.length) return 0;
@@ -250,9 +249,4 @@ export class Decoder5 extends Framer5 {
     }
     return -this.said.fault;
   }
-}
-
-/** A two-byte number. */
-export function readUint16(bytes: Uint8Array, at: number): number {
-  return (bytes[at] << 8) | bytes[at + 1];
 }

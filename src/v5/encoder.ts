@@ -10,10 +10,8 @@ import { ILL_FORMED, ILL_FORMED_PAYLOAD, NO_ROOM, TOO_LONG } from "../errors.js"
 import { isTopicName } from "../topic.js";
 import { CONNECT, DUP, MAX_FIELD_LENGTH, PUBLISH, PUBREL, RESERVED_FLAGS, RETAIN, SUBSCRIBE } from "../wire.js";
 import type { GivenProperties } from "./properties.js";
-import { behindVarint, readVarint, writeProperties, writeProperty } from "./properties.js";
+import { behindVarint, readUint16, readVarint, writeProperties, writeProperty } from "./properties.js";
 import {
-  AUTHENTICATION_DATA,
-  AUTHENTICATION_METHOD,
   PACKET_TOO_LARGE,
   QOS_NOT_SUPPORTED,
   RETAIN_NOT_SUPPORTED,
@@ -28,9 +26,6 @@ export interface ConnectFields5 extends ConnectFields {
   /** Those of the application and those that follow from capacities, as bytes without their length. */
   given: Uint8Array;
   willProperties: Uint8Array;
-  /** Undefined: there is no enhanced authentication. */
-  authenticationMethod?: string | undefined;
-  authenticationData?: Uint8Array | undefined;
 }
 
 /** Encodes the packets that a client sends. */
@@ -63,8 +58,6 @@ export class Encoder5 implements PacketEncoder {
     const will = fields.will;
     const username = fields.username;
     const password = fields.password;
-    const method = fields5.authenticationMethod;
-    const data = fields5.authenticationData;
     const body = offset + headerLength(11);
     let flags = fields.cleanSession ? 2 : 0;
     if (will) flags |= 4 | (will.qos << 3) | (will.retain ? 32 : 0);
@@ -75,8 +68,6 @@ export class Encoder5 implements PacketEncoder {
     at = writeUint16(out, at, end, fields.keepAliveSeconds);
     const start = at;
     at = writeBytes(out, start + 1, end, fields5.given);
-    if (method !== undefined) at = writeProperty(text, out, at, end, AUTHENTICATION_METHOD, method);
-    if (data !== undefined) at = writeProperty(text, out, at, end, AUTHENTICATION_DATA, data);
     at = sealProperties(out, start, at, end);
     // The order is prescribed [MQTT5-3.1.3-1].
     at = writeField(text, out, at, end, fields.clientId);
@@ -116,7 +107,7 @@ export class Encoder5 implements PacketEncoder {
     out[body] = topicLength >> 8;
     out[body + 1] = topicLength & 255;
     if (packetId !== 0) at = writeUint16(out, at, end, packetId);
-    if (this.given !== undefined || this.alias > 0) at = this._properties(out, at, end);
+    if (this.given || this.alias > 0) at = this._properties(out, at, end);
     else if (at === end) return NO_ROOM;
     else if (at > 0) out[at++] = 0;
     if (typeof payload === "string") {
@@ -146,7 +137,7 @@ export class Encoder5 implements PacketEncoder {
   ): number {
     const body = offset + headerLength(2);
     if (type === SUBSCRIBE) {
-      const hasIdentifier = this.given !== undefined && !isNil(this.given.subscriptionIdentifier);
+      const hasIdentifier = this.given && !isNil(this.given.subscriptionIdentifier);
       if (hasIdentifier && !this.hasIdentifiers) return -SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED;
       for (const filter in filters) {
         if (!this.hasShared && filter.indexOf("$share/") === 0) return -SHARED_SUBSCRIPTIONS_NOT_SUPPORTED;
@@ -201,7 +192,7 @@ export class Encoder5 implements PacketEncoder {
     at += readVarint(out, start, at);
     let count = 0;
     while (at < end) {
-      at += 2 + ((out[at] << 8) | out[at + 1]) + (isSubscribe ? 1 : 0);
+      at += 2 + readUint16(out, at) + (isSubscribe ? 1 : 0);
       count++;
     }
     return count;
@@ -222,7 +213,7 @@ export class Encoder5 implements PacketEncoder {
     const text = this._text;
     let next = at + 1 > end ? NO_ROOM : at + 1;
     if (this.alias > 0) next = writeProperty(text, out, next, end, TOPIC_ALIAS, this.alias);
-    if (this.given !== undefined) next = writeProperties(text, out, next, end, this.given);
+    if (this.given) next = writeProperties(text, out, next, end, this.given);
     return sealProperties(out, at, next, end);
   }
 }

@@ -2,13 +2,15 @@
  * The outbox with the rules of MQTT 5: the broker's Receive Maximum and other limits, reason codes as outcomes, and
  * messages that expire before they leave (3.3.2.3.3).
  *
+ * Behind the entries that `passed` counts there may be filters that have left, and what has its outcome.
+ *
  * Where an operation has its outcome and anything is to be said of it, its reason codes are what remains of its packet.
  */
 import type { PacketEncoder } from "../codec.js";
 import { ACK, DONE, ENTRY, EXPIRES, isPublish, LENGTH, OFFSET, Outbox, SENT, SENT_AT_MS, STREAMED } from "../outbox.js";
 import { DUP, PUBLISH, RETAIN, SUBACK } from "../wire.js";
 import type { Encoder5 } from "./encoder.js";
-import { behindVarint, findProperty, readVarint } from "./properties.js";
+import { behindVarint, findProperty, readUint16, readVarint } from "./properties.js";
 import { MESSAGE_EXPIRY_INTERVAL, PACKET_TOO_LARGE, QOS_NOT_SUPPORTED, RETAIN_NOT_SUPPORTED } from "./wire.js";
 
 export class Outbox5 extends Outbox {
@@ -68,11 +70,6 @@ export class Outbox5 extends Outbox {
     const entry = this.entry(index);
     const state = this.table[entry];
     return (state & ACK) === type && (index < this.passed || isPast(state)) ? entry : -1;
-  }
-
-  /** The oldest operation has its outcome: there are reason codes to it. */
-  hasCodes(): boolean {
-    return this.atOnce === 0 && this.table[this._head + LENGTH] > 0;
   }
 
   /**
@@ -136,7 +133,17 @@ export class Outbox5 extends Outbox {
         this.hasExpiring = true;
         if ((table[entry + SENT_AT_MS] & 1) === 0) this._say(table[entry + OFFSET], Math.ceil(leftMs / 1000));
       } else {
-        this._remove(i--);
+        this.shrink(entry, 0);
+        for (let j = i; j < this.operations - 1; j++) {
+          const from = this.entry(j + 1);
+          table.copyWithin(this.entry(j), from, from + ENTRY);
+        }
+        this.operations--;
+        // What follows may have its outcome, or have left.
+        this.passDone();
+        this.lookDone();
+        if (this.watcher) this.watcher.onRemoved(i, "expired");
+        i--;
       }
     }
   }
@@ -145,24 +152,11 @@ export class Outbox5 extends Outbox {
   private _say(offset: number, seconds: number): void {
     const arena = this.arena;
     const topic = behindVarint(arena, offset + 1, arena.length);
-    const lengthAt = topic + 2 + ((arena[topic] << 8) | arena[topic + 1]) + ((arena[offset] & 6) === 0 ? 0 : 2);
+    const lengthAt = topic + 2 + readUint16(arena, topic) + ((arena[offset] & 6) === 0 ? 0 : 2);
     const start = behindVarint(arena, lengthAt, arena.length);
     let at = findProperty(arena, start, start + readVarint(arena, lengthAt, start), MESSAGE_EXPIRY_INTERVAL);
     if (at < 0) return;
     for (let shift = 24; shift >= 0; shift -= 8) arena[at++] = (seconds >> shift) & 255;
-  }
-
-  private _remove(index: number): void {
-    this.shrink(this.entry(index), 0);
-    for (let i = index; i < this.operations - 1; i++) {
-      const from = this.entry(i + 1);
-      this.table.copyWithin(this.entry(i), from, from + ENTRY);
-    }
-    this.operations--;
-    // What follows may have been refused.
-    this.passDone();
-    this.lookDone();
-    if (this.watcher !== undefined) this.watcher.onRemoved(index, "expired");
   }
 }
 

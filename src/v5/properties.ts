@@ -9,19 +9,14 @@ import { asFlag, asInteger, checkField, checkText, isNil, show, wrong } from "..
 import { headerLength, writeField, writeHeader } from "../encoder.js";
 import { NO_ROOM } from "../errors.js";
 import { isTopicName } from "../topic.js";
-import { CONNECT, DISCONNECT, MAX_REMAINING_LENGTH, PUBLISH } from "../wire.js";
+import { MAX_REMAINING_LENGTH, PUBLISH } from "../wire.js";
 import {
-  AUTHENTICATION_DATA,
-  AUTHENTICATION_METHOD,
   MALFORMED_PACKET,
   PROTOCOL_ERROR,
-  RECEIVE_MAXIMUM,
   RESPONSE_TOPIC,
-  SERVER_REFERENCE,
   SUBSCRIPTION_IDENTIFIER,
   TOPIC_ALIAS,
   TOPIC_ALIAS_INVALID,
-  TOPIC_ALIAS_MAXIMUM,
   USER_PROPERTY,
 } from "./wire.js";
 
@@ -41,23 +36,26 @@ const TYPE = 15;
 const FIRST_PACKET = 16;
 /** 0 is no value. */
 const NOT_ZERO = 0x100000;
+/** The client sets it by itself, or only a broker sends it in such a packet. */
+const NOT_GIVEN = 0x200000;
 
 /** By identifier: type, packets and flags; 0: there is none. */
 const RULES = [
-  0, 0x91, 0x94, 0x97, 0, 0, 0, 0, 0x97, 0x96, 0, 0x101085, 0, 0, 0, 0, 0, 0x40064, 0x47, 0x42, 0, 0x80067, 0x80066,
-  0x21, 0x14, 0x21, 0x47, 0, 0x40047, 0, 0, 0xcaf47, 0, 0x100062, 0x62, 0x100082, 0x41, 0x41, 0xcfff8, 0x100064, 0x41,
-  0x41, 0x41,
+  0, 0x91, 0x94, 0x97, 0, 0, 0, 0, 0x97, 0x96, 0, 0x101085, 0, 0, 0, 0, 0, 0x40064, 0x47, 0x42, 0, 0x280067, 0x280066,
+  0x21, 0x14, 0x21, 0x47, 0, 0x240047, 0, 0, 0xcaf47, 0, 0x300062, 0x200062, 0x300082, 0x41, 0x41, 0xcfff8, 0x100064,
+  0x41, 0x41, 0x41,
 ];
 
 /** By identifier: what the application calls it, which is the specification's name. */
-const NAMES = (
-  ",payloadFormatIndicator,messageExpiryInterval,contentType,,,,,responseTopic,correlationData,," +
-  "subscriptionIdentifier,,,,,,sessionExpiryInterval,assignedClientIdentifier,serverKeepAlive,," +
-  "authenticationMethod,authenticationData,requestProblemInformation,willDelayInterval,requestResponseInformation," +
-  "responseInformation,,serverReference,,,reasonString,,receiveMaximum,topicAliasMaximum,topicAlias,maximumQoS," +
-  "retainAvailable,userProperty,maximumPacketSize,wildcardSubscriptionAvailable,subscriptionIdentifierAvailable," +
-  "sharedSubscriptionAvailable"
-).split(",");
+const NAMES = [
+  "", "payloadFormatIndicator", "messageExpiryInterval", "contentType", "", "", "", "", "responseTopic",
+  "correlationData", "", "subscriptionIdentifier", "", "", "", "", "", "sessionExpiryInterval",
+  "assignedClientIdentifier", "serverKeepAlive", "", "authenticationMethod", "authenticationData",
+  "requestProblemInformation", "willDelayInterval", "requestResponseInformation", "responseInformation", "",
+  "serverReference", "", "", "reasonString", "", "receiveMaximum", "topicAliasMaximum", "topicAlias", "maximumQoS",
+  "retainAvailable", "userProperty", "maximumPacketSize", "wildcardSubscriptionAvailable",
+  "subscriptionIdentifierAvailable", "sharedSubscriptionAvailable",
+];
 // On XS: what a preloaded module does not freeze is given RAM there.
 Object.freeze(RULES, true);
 Object.freeze(NAMES, true);
@@ -177,8 +175,7 @@ export class Properties {
       seen |= mark;
       const type = rule & TYPE;
       let next = at + type;
-      if (type === STRING && at + 2 <= end) next = at + 2 + ((bytes[at] << 8) | bytes[at + 1]);
-      else if (type > UINT32) next = behind(bytes, at, end, type);
+      if (type > UINT32) next = behind(bytes, at, end, type);
       if (next > end) return MALFORMED_PACKET;
       if (type === BYTE) {
         if (bytes[at] > 1) return PROTOCOL_ERROR;
@@ -276,12 +273,17 @@ export function findProperty(bytes: Uint8Array, start: number, end: number, id: 
   return -1;
 }
 
+/** A two-byte number. */
+export function readUint16(bytes: Uint8Array, at: number): number {
+  return (bytes[at] << 8) | bytes[at + 1];
+}
+
 /** Where the value that begins at `at` ends: behind `end` when it is not all there. */
 function behind(bytes: Uint8Array, at: number, end: number, type: number): number {
   if (type === VARINT) return behindVarint(bytes, at, end);
   if (type <= UINT32) return at + type;
   if (at + 2 > end) return Infinity;
-  const next = at + 2 + ((bytes[at] << 8) | bytes[at + 1]);
+  const next = at + 2 + readUint16(bytes, at);
   return type === PAIR ? behind(bytes, next, end, STRING) : next;
 }
 
@@ -308,16 +310,8 @@ function readNumber(bytes: Uint8Array, start: number, end: number, type: number)
   return value;
 }
 
-/** Properties that the client sets by itself, or that only a broker sends in such a packet. */
-function isOurs(id: number, packet: number): boolean {
-  if (packet === PUBLISH) return id === TOPIC_ALIAS || id === SUBSCRIPTION_IDENTIFIER;
-  if (packet === DISCONNECT) return id === SERVER_REFERENCE;
-  const isCapacity = id === RECEIVE_MAXIMUM || id === TOPIC_ALIAS_MAXIMUM;
-  return packet === CONNECT && (isCapacity || id === AUTHENTICATION_METHOD || id === AUTHENTICATION_DATA);
-}
-
 /**
- * Checks properties that an application gives for a packet of this type, or for a WILL.
+ * Checks properties that an application gives for a packet of this type, which a client sends, or for a WILL.
  *
  * @throws TypeError or RangeError that names the property
  */
@@ -330,7 +324,8 @@ export function checkProperties(text: Text, packet: number, properties: unknown)
     const id = NAMES.indexOf(name);
     // "" is the name of those that there are not.
     const rule = id < 0 ? 0 : RULES[id];
-    if ((rule & (FIRST_PACKET << packet)) === 0 || isOurs(id, packet)) {
+    const isOurs = (rule & NOT_GIVEN) !== 0 || (id === SUBSCRIPTION_IDENTIFIER && packet === PUBLISH);
+    if (isOurs || (rule & (FIRST_PACKET << packet)) === 0) {
       throw new TypeError("properties must not have " + show(name) + " here");
     }
     const value = table[name];
@@ -346,7 +341,7 @@ export function checkProperties(text: Text, packet: number, properties: unknown)
     } else if (type === STRING) {
       checkString(text, name, value);
       if (id === RESPONSE_TOPIC && !isTopicName(value as string)) {
-        throw wrong(name, "a topic name without + # or U+0000, not empty", value);
+        throw wrong(name, "a topic name", value);
       }
     } else if (type === BINARY) {
       if (typeof value !== "string" && !(value instanceof Uint8Array)) throw wrong(name, "a string or bytes", value);

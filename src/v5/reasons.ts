@@ -11,9 +11,11 @@ import {
   WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED,
 } from "./wire.js";
 
+/** In place of a type of packet: DISCONNECT of a client. */
+export const OF_CLIENT = 0;
 /** By type of packet: a bit for each code from UNSPECIFIED_ERROR to CONNECTION_RATE_EXCEEDED. */
 const FAILURES = [
-  0, 0, 0xbea117ff, 0, 0x2830089, 0x2830089, 0x40000, 0x40000,
+  0x3f9000f, 0, 0xbea117ff, 0, 0x2830089, 0x2830089, 0x40000, 0x40000,
   0, 0x40828089, 0, 0x28089, 0, 0, 0xfff9fa8f,
 ];
 // On XS: what a preloaded module does not freeze is given RAM there.

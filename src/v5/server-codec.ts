@@ -41,9 +41,9 @@ import {
   UNSUBACK,
   UNSUBSCRIBE,
 } from "../wire.js";
-import { Framer5, readUint16 } from "./decoder.js";
+import { Framer5 } from "./decoder.js";
 import type { Properties } from "./properties.js";
-import { WILL, behindVarint, readVarint, writeProperties } from "./properties.js";
+import { WILL, behindVarint, readUint16, readVarint, writeProperties } from "./properties.js";
 import { isReason } from "./reasons.js";
 import {
   AUTH,
@@ -76,8 +76,8 @@ const NO_LOCAL = 4;
 const RESERVED_OPTIONS = 0xc0;
 
 /**
- * Takes what a client sends. What a packet has beside the arguments is in the decoder during the call: `said`, its properties,
- * and of an acknowledgement `code`. Parts of a packet come before the packet itself, as with
+ * Takes what a client sends. What a packet has beside the arguments is in the decoder during the call: its properties,
+ * `said`, and of an acknowledgement its reason code. Parts of a packet come before the packet itself, as with
  * `ServerDecoderHandler`. The topic name of a message that has an alias may be empty.
  */
 export interface ServerDecoderHandler5 extends MessageHandler {

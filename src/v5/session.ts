@@ -6,6 +6,7 @@
  * only declared here.
  */
 import type { Hal } from "../../hal/socket.js";
+import { isNil } from "../arguments.js";
 import type { ConnectFields, Subscriptions } from "../codec.js";
 import {
   BAD_PACKET_ID,
@@ -97,6 +98,8 @@ export class Session5 extends Session implements DecoderHandler5 {
   /** Of the application, for CONNECT and its will. */
   declare given: GivenProperties;
   declare willGiven: GivenProperties | undefined;
+  /** For CONNECT, beside them: what enhanced authentication has it say. */
+  declare authentication: object | undefined;
   /** What DISCONNECT is to say. */
   declare closeReason: number;
   declare closeGiven: GivenProperties;
@@ -114,13 +117,12 @@ export class Session5 extends Session implements DecoderHandler5 {
   /** CONNECT is to say Clean Start. */
   private declare _cleanStart: boolean;
   /** Seconds that the broker is to keep the session, as CONNECT says. */
-  private declare _expiry: number;
+  declare expiry: number;
   /** The keep alive time of the client while the broker's is kept; below 0: its own is. */
   private declare _ownKeepAliveMs: number;
-  /** AUTH or DISCONNECT, which go behind acknowledgements: bytes of it still to be sent. */
+  /** AUTH, DISCONNECT, or filters out of their turn, which go behind acknowledgements; and bytes still to be sent. */
   private declare _extra: Uint8Array;
   declare _extraLeft: number;
-  private declare _isExtraBegun: boolean;
   /** Bytes still to be sent of a packet with an alias, and bytes of the one in the outbox that it stands for. */
   private declare _shortLeft: number;
   private declare _shortEnd: number;
@@ -131,11 +133,10 @@ export class Session5 extends Session implements DecoderHandler5 {
     this.said = new Properties(this._text);
     this.given = {};
     this.closeGiven = {};
-    this.willGiven = undefined;
+    this.willGiven = this.authentication = undefined;
     this.clock = undefined;
     this.maxPacketSize = scratch.length;
-    this.closeReason = this.refusal = this._extraLeft = this._shortLeft = this._shortEnd = this._longLength = 0;
-    this._isExtraBegun = false;
+    this.closeReason = this.refusal = this._extraLeft = this._shortLeft = 0;
     this._ownKeepAliveMs = -1;
     this._received = [];
     this._forgetReceived(settings.topicAliasMaximum);
@@ -154,7 +155,7 @@ export class Session5 extends Session implements DecoderHandler5 {
       this._isClean = this._cleanStart = this.cleanSession;
     }
     const old = this.fields as ConnectFields5 | undefined;
-    const complete = Object.assign({}, old, fields) as ConnectFields5;
+    const complete: ConnectFields5 = Object.assign({}, old, fields as ConnectFields5);
     // A copy: it is encoded again for later connections.
     const will = fields.will;
     if (will) complete.will = Object.assign({}, will, { message: will.message.slice() });
@@ -173,8 +174,8 @@ export class Session5 extends Session implements DecoderHandler5 {
     if (receiveMaximum < 65535) own.receiveMaximum = receiveMaximum;
     if (this._received.length > 0) own.topicAliasMaximum = this._received.length;
     if (!this._isClean) own.sessionExpiryInterval = NEVER_EXPIRES;
-    Object.assign(own, this.given);
-    this._expiry = own.sessionExpiryInterval || 0;
+    Object.assign(own, this.given, this.authentication);
+    this.expiry = own.sessionExpiryInterval || 0;
     this.decoder.maxPacketSize = own.maximumPacketSize;
     this.cleanSession = fields.cleanSession = this._cleanStart;
     fields.given = encodeProperties(this._text, own);
@@ -190,9 +191,8 @@ export class Session5 extends Session implements DecoderHandler5 {
   }
 
   override lost(): void {
-    this._extraLeft = this._shortLeft = this._shortEnd = this.closeReason = 0;
+    this._extraLeft = this._shortLeft = this.closeReason = 0;
     this.closeGiven = {};
-    this._isExtraBegun = false;
     if (this._ownKeepAliveMs >= 0) this.keepAliveMs = this._ownKeepAliveMs;
     this._ownKeepAliveMs = -1;
     // What the next broker takes is not known.
@@ -230,7 +230,7 @@ export class Session5 extends Session implements DecoderHandler5 {
         this.keepAliveMs = keepAliveSeconds > 0 ? keepAliveSeconds * 1000 : NEVER_MS;
       }
       // Who wants no session, and has not asked for one, has none, whatever the broker keeps.
-      this._keepFor(this._isClean && this._expiry === 0 ? 0 : said.number(SESSION_EXPIRY_INTERVAL, this._expiry));
+      this._keepFor(this._isClean && this.expiry === 0 ? 0 : said.number(SESSION_EXPIRY_INTERVAL, this.expiry));
       const clientId = said.get("assignedClientIdentifier") as string | undefined;
       if (clientId !== undefined) {
         this.fields.clientId = clientId;
@@ -245,17 +245,6 @@ export class Session5 extends Session implements DecoderHandler5 {
   private _keepFor(seconds: number): void {
     this.cleanSession = seconds === 0;
     this._cleanStart = this._isClean && seconds === 0;
-  }
-
-  /** CONNECT says that the broker is to keep the session. */
-  hasExpiry(): boolean {
-    return this._expiry > 0;
-  }
-
-  /** Sets what the DISCONNECT to come says beside its reason code. */
-  setClosing(reasonCode: number, given: GivenProperties): void {
-    this.closeReason = reasonCode;
-    this.closeGiven = given;
   }
 
   override _leave(nowMs: number): void {
@@ -295,24 +284,23 @@ export class Session5 extends Session implements DecoderHandler5 {
     this.queueExtra(packet);
   }
 
-  /** Queues an AUTH or DISCONNECT. */
+  /** Queues a packet that is in neither the outbox nor `control`. */
   queueExtra(packet: Uint8Array): void {
-    const left = this._extraLeft;
-    if (left === 0) {
-      this._extra = packet;
+    if (this._extraLeft > 0) {
+      const before = this._extra;
+      const both = (this._extra = new Uint8Array(before.length + packet.length));
+      both.set(before);
+      both.set(packet, before.length);
     } else {
-      const both = new Uint8Array(left + packet.length);
-      both.set(this._extra.subarray(this._extra.length - left), 0);
-      both.set(packet, left);
-      this._extra = both;
+      this._extra = packet;
     }
-    this._extraLeft = this._extra.length;
+    this._extraLeft += packet.length;
   }
 
   /** True when what `queueExtra` was given may leave. */
   private _mayExtra(): boolean {
     if (this._extraLeft === 0 || this._connectLeft > 0) return false;
-    return this._isExtraBegun || (this.outbox.partial === 0 && this._controlEnd === 0);
+    return this._extraLeft < this._extra.length || (this.outbox.partial === 0 && this._controlEnd === 0);
   }
 
   override pending(room: number): number {
@@ -326,12 +314,12 @@ export class Session5 extends Session implements DecoderHandler5 {
     if (outbox.hasExpiring && this._phase >= UP && outbox.passed < outbox.operations) outbox.expire(this._now());
     let count = super.pending(room);
     if (count === 0) {
-      // The window is full, and no acknowledgement is waited for any more.
-      if (this._phase === FLUSHING && outbox.partial === 0 && !this._isReceiving) this._leave(this._nowMs);
-      const isFull = this._phase < UP || this._phase >= LEAVING || outbox.inflight >= this._maxInflight;
-      if (outbox.hasFilters && !isFull) {
-        const packet = outbox.overtake(this._nowMs);
-        if (packet !== undefined) this.queueExtra(packet);
+      if (outbox.partial === 0) {
+        // The window is full, and no acknowledgement is waited for any more.
+        if (this._phase === FLUSHING && !this._isReceiving) this._leave(this._nowMs);
+        const isFull = this._phase < UP || this._phase >= LEAVING || outbox.inflight >= this._maxInflight;
+        const filters = outbox.hasFilters && !isFull && outbox.overtake(this._nowMs);
+        if (filters) this.queueExtra(filters);
       }
       return this._mayExtra() ? this._pendingExtra() : 0;
     }
@@ -372,10 +360,8 @@ export class Session5 extends Session implements DecoderHandler5 {
       if (this._shortLeft > 0) outbox.partial = 1;
     } else if (this._extraLeft > 0 && this.out === this._extra) {
       this._nowMs = this._lastSentMs = nowMs;
-      this._isExtraBegun = true;
       this._extraLeft -= count;
       if (this._extraLeft > 0) return;
-      this._isExtraBegun = false;
       if (this._phase === LEAVING) this.end(this._endReason);
     } else if (this._extraLeft > 0 && this._phase === LEAVING) {
       // DISCONNECT is still to come.
@@ -433,7 +419,7 @@ export class Session5 extends Session implements DecoderHandler5 {
   }
 
   private _now(): number {
-    return this.clock === undefined ? this._nowMs : this.clock.now();
+    return this.clock ? this.clock.now() : this._nowMs;
   }
 
   override _accept(
@@ -454,7 +440,7 @@ export class Session5 extends Session implements DecoderHandler5 {
       return topic;
     }
     const known = received[alias - 1];
-    if (known === undefined) return this._violation(-PROTOCOL_ERROR);
+    if (!known) return this._violation(-PROTOCOL_ERROR);
     return topic === undefined ? undefined : known;
   }
 
@@ -519,7 +505,7 @@ export class Session5 extends Session implements DecoderHandler5 {
     if (this.said.start === this.said.end) return;
     const isWanted = this.given.requestProblemInformation;
     // Where CONNECT has asked for none, only a CONNACK may have any (3.1.2.11.7). At the end the next one asks.
-    if (this._phase === UP && (isWanted === 0 || isWanted === false)) return this._violation(-PROTOCOL_ERROR);
+    if (this._phase === UP && !isNil(isWanted) && !isWanted) return this._violation(-PROTOCOL_ERROR);
     this._handler.onProperties(type, packetId);
   }
 }

@@ -4,6 +4,7 @@
  */
 import { asInteger, isNil, show } from "../arguments.js";
 import type { Text } from "../../hal/socket.js";
+import { hasOwn } from "../client.js";
 import type { Codec, DecoderHandler } from "../codec.js";
 import { Connection } from "../connection.js";
 import { become } from "./become.js";
@@ -14,6 +15,10 @@ import { Session5 } from "./session.js";
 
 /** Aliases each way, unless there is another number. */
 const ALIASES = 8;
+/** The most that each setting may be. */
+const SETTINGS: Readonly<Settings5> = { topicAliasMaximum: 65535, topicAliases: 255 };
+// On XS: what a preloaded module does not freeze is given RAM there.
+Object.freeze(SETTINGS, true);
 
 /**
  * MQTT 5 with other sizes.
@@ -22,14 +27,14 @@ const ALIASES = 8;
  */
 export function mqtt5(settings?: Partial<Settings5> | null): Codec {
   const given = isNil(settings) ? {} : settings;
-  for (const name in given) {
-    if (name !== "topicAliasMaximum" && name !== "topicAliases") throw new TypeError("unknown setting " + show(name));
+  for (const name in given) if (!hasOwn(SETTINGS, name)) throw new TypeError("unknown setting " + show(name));
+  const sizes = {} as Settings5;
+  for (const name in SETTINGS) {
+    const setting = name as keyof Settings5;
+    sizes[setting] = asInteger(name, given[setting], ALIASES, 0, SETTINGS[setting]);
   }
   // On XS: what a preloaded module does not freeze, or can see change, is given RAM there.
-  const sizes: Settings5 = Object.freeze({
-    topicAliasMaximum: asInteger("topicAliasMaximum", given.topicAliasMaximum, ALIASES, 0, 65535),
-    topicAliases: asInteger("topicAliases", given.topicAliases, ALIASES, 0, 255),
-  });
+  Object.freeze(sizes);
   return Object.freeze({
     encoder: (text: Text) => new Encoder5(text),
     decoder(handler: DecoderHandler, scratch: Uint8Array) {
@@ -43,4 +48,7 @@ export function mqtt5(settings?: Partial<Settings5> | null): Codec {
 }
 
 /** MQTT 5 (protocol version 5). */
-export const MQTT_5: Codec = /* @__PURE__ */ mqtt5();
+export const MQTT_5: Codec = {
+  encoder: (text) => new Encoder5(text),
+  decoder: (handler, scratch) => mqtt5().decoder(handler, scratch),
+};

@@ -160,7 +160,6 @@ function writeAsClient(
   switch (packet.type) {
     case "CONNECT": {
       const { will, password } = packet;
-      const { authenticationMethod, authenticationData, ...others } = properties ?? {};
       const fields: ConnectFields5 = {
         clientId: packet.clientId,
         cleanSession: packet.cleanStart,
@@ -168,10 +167,8 @@ function writeAsClient(
         will: will && { topic: will.topicName, message: binary(will.message), qos: will.qos, retain: will.retain },
         username: packet.username,
         password: password === undefined ? undefined : binary(password),
-        given: encodeProperties(text, others),
+        given: encodeProperties(text, properties ?? {}),
         willProperties: encodeProperties(text, givenProperties(will?.properties ?? {})),
-        authenticationMethod: authenticationMethod as string | undefined,
-        authenticationData: authenticationData as Uint8Array | undefined,
       };
       return encoder.connect(out, offset, end, fields);
     }

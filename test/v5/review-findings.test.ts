@@ -1,5 +1,6 @@
 /** What a review of the client of MQTT 5 has found. */
 import { describe, expect, jest, test } from "@jest/globals";
+import { withUrl } from "../../src/optional/url.js";
 import { Outbox5 } from "../../src/v5/outbox.js";
 import { wire } from "../support/bytes.js";
 import { Device5, ack, connack, message } from "../support/device5.js";
@@ -199,5 +200,24 @@ describe("Messages with an expiry interval", () => {
     const looks = say.mock.calls.length;
     say.mockRestore();
     expect(looks).toBeLessThan(1000);
+  });
+});
+
+describe("A URL for the host", () => {
+  const P = { sessionExpiryInterval: 5 };
+  const nothing = (): undefined => undefined;
+  test.each<[string, unknown[]]>([
+    ["behind both functions", ["mqtt://broker", nothing, nothing, P]],
+    ["behind one", ["mqtt://broker", nothing, P]],
+    ["with a port", ["mqtt://broker", 1883, nothing, nothing, P]],
+    ["with TLS options left out", ["mqtt://broker", 1883, 0, nothing, nothing, P]],
+    ["in the seventh place, of a plain host, too", ["broker", null, null, null, null, null, P]],
+  ])("takes properties of CONNECT: %s", (_, args) => {
+    const device = new Device5({ extend: withUrl });
+    const connect = device.client.connect.bind(device.client) as (...args: unknown[]) => boolean;
+    expect(connect(...args)).toBe(true);
+    device.hal.settle();
+    device.socket.connect();
+    expect(device.sent()[0]).toContain("sessionExpiryInterval=5");
   });
 });

@@ -4,9 +4,9 @@ import type { Expiring } from "../../src/optional/queue.js";
 import { withQueuePolicy } from "../../src/optional/queue.js";
 import { withOutcomes } from "../../src/optional/outcomes.js";
 import { withStreams } from "../../src/optional/streams.js";
-import type { Source } from "../../src/optional/streams.js";
+import type { Source, Streams } from "../../src/optional/streams.js";
 import type { MqttClient5 } from "../../src/v5/face.js";
-import { ack, connack, Device5, suback } from "../support/device5.js";
+import { ack, connack, Device5, suback, unsuback } from "../support/device5.js";
 
 /** A device that keeps its session and takes messages while it is offline. */
 function persistent(maxInflight = 16): Device5 {
@@ -165,4 +165,21 @@ test("An acknowledgement of filters that never comes does not hold back messages
   device.send(ack("PUBACK", 2));
   device.hal.advance(20_000);
   expect(device.take()).toEqual(["puback", "puback", "offline -12"]);
+});
+
+test("Filters leave in their turn behind a message that is streamed, however long that takes", () => {
+  const options = { ackTimeoutMs: 20_000, txCapacity: 1024 };
+  const device = new Device5({ extend: withStreams, options }).upWith({});
+  const client = device.client as MqttClient5 & Streams;
+  expect(client.beginPublish("big", 4, 0)).toBe(true);
+  client.publish("t", "x", 1);
+  client.unsubscribe("t");
+  client.write(Uint8Array.of(0x61, 0x62));
+  device.hal.advance(29_000);
+  expect(device.sent()).toEqual([]);
+  client.write(Uint8Array.of(0x63, 0x64));
+  expect(device.sent()).toEqual(["PUBLISH big=abcd", "PUBLISH t=x q1 #1", "UNSUBSCRIBE #2 t"]);
+  device.hal.advance(19_000);
+  device.send(ack("PUBACK", 1), unsuback(2, [0]));
+  expect(device.take()).toEqual(["puback", "puback", "unsuback 0x00"]);
 });
